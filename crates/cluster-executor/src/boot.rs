@@ -1,0 +1,157 @@
+//! From nothing but a scheduler's address to an executor that may take tasks.
+//!
+//! Each step consumes what the step before it proved: a definition exists only after a
+//! scheduler answered, open datasets only from a definition.
+
+use std::time::Duration;
+
+use cluster_proto::NodeId;
+use cluster_proto::pb;
+use cluster_proto::pb::cluster_service_client::ClusterServiceClient;
+use cluster_tls::tonic::{ChannelOptions, NodeTransport};
+use cluster_tls::{NodeAddress, Role};
+use spice_runtime::{Runtime, RuntimeOptions};
+use spicepod::App;
+use thiserror::Error;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+
+use crate::backoff::Backoff;
+
+/// An executor did not come up.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BootError {
+    /// A scheduler answered that this node is not an executor of its cluster.
+    #[error(
+        "the scheduler at {scheduler} denies this executor: its certificate must carry the role \
+         executor or node and name the advertise address {executor}; issue one with \
+         `spice cluster tls add NAME --role executor --host HOST`"
+    )]
+    Denied {
+        /// The scheduler that was asked.
+        scheduler: NodeAddress,
+        /// The id that this executor gave.
+        executor: NodeId,
+    },
+    /// A scheduler answered with something that this version cannot use.
+    #[error("the scheduler at {scheduler} sent an unusable application definition")]
+    Definition {
+        /// The scheduler that was asked.
+        scheduler: NodeAddress,
+        /// What is wrong with it.
+        #[source]
+        source: spicepod::LoadError,
+    },
+    /// A dataset of the definition cannot be read on this machine.
+    #[error("the datasets of the cluster cannot be opened on this executor")]
+    Datasets(#[source] spice_runtime::OpenError),
+    /// The node was told to stop before it came up.
+    #[error("stopped before a scheduler answered")]
+    Stopped,
+}
+
+/// A definition that a scheduler gave.
+pub(crate) struct Defined {
+    app: App,
+}
+
+/// An open definition: every dataset can be read here.
+pub(crate) struct Opened {
+    pub(crate) runtime: Runtime,
+}
+
+/// Asks the schedulers in turn until one gives its application definition. A scheduler that
+/// cannot be reached is asked again, with growing waits, until `shutdown`: nodes of a cluster
+/// start in any order.
+pub(crate) async fn define(
+    transport: &NodeTransport,
+    schedulers: &[NodeAddress],
+    executor: &NodeId,
+    shutdown: &CancellationToken,
+) -> Result<Defined, BootError> {
+    let mut backoff = Backoff::default();
+    loop {
+        for scheduler in schedulers {
+            let answer = tokio::select! {
+                answer = ask(transport, scheduler, executor) => answer,
+                () = shutdown.cancelled() => return Err(BootError::Stopped),
+            };
+            match answer {
+                Ok(definition) => return read(scheduler, &definition),
+                Err(status) if status.code() == Code::PermissionDenied => {
+                    return Err(BootError::Denied {
+                        scheduler: scheduler.clone(),
+                        executor: executor.clone(),
+                    });
+                }
+                Err(status) => report_unreachable(scheduler, &status),
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next()) => {}
+            () = shutdown.cancelled() => return Err(BootError::Stopped),
+        }
+    }
+}
+
+impl Defined {
+    /// Opens every dataset and view.
+    pub(crate) async fn open(self, options: RuntimeOptions) -> Result<Opened, BootError> {
+        let runtime = Runtime::open(&self.app, options)
+            .await
+            .map_err(BootError::Datasets)?;
+        tracing::info!(digest = self.app.digest(), "application definition opened");
+        Ok(Opened { runtime })
+    }
+}
+
+async fn ask(
+    transport: &NodeTransport,
+    scheduler: &NodeAddress,
+    executor: &NodeId,
+) -> Result<pb::GetAppDefinitionResponse, Status> {
+    let channel = transport.channel(scheduler, Role::Scheduler, &ChannelOptions::default());
+    let mut client = ClusterServiceClient::new(channel).max_decoding_message_size(DEFINITION_LIMIT_BYTES);
+    let request = pb::GetAppDefinitionRequest {
+        executor_id: executor.to_string(),
+    };
+    match timeout(ASK_TIMEOUT, client.get_app_definition(request)).await {
+        Ok(answer) => answer.map(tonic::Response::into_inner),
+        Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+    }
+}
+
+fn read(scheduler: &NodeAddress, answer: &pb::GetAppDefinitionResponse) -> Result<Defined, BootError> {
+    let app = App::from_json(&answer.app_json).map_err(|source| BootError::Definition {
+        scheduler: scheduler.clone(),
+        source,
+    })?;
+    Ok(Defined { app })
+}
+
+fn report_unreachable(scheduler: &NodeAddress, status: &Status) {
+    let causes = causes(status);
+    tracing::warn!(%scheduler, error = %causes, "scheduler not reached, trying again");
+}
+
+/// The whole chain of causes: the innermost one names the TLS reason.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+const ASK_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The same limit as on the scheduler's side.
+const DEFINITION_LIMIT_BYTES: usize = 16 * 1024 * 1024;

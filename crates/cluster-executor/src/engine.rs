@@ -1,0 +1,190 @@
+//! Running tasks and handing out their shuffle blocks: the only place here that names
+//! Ballista (I14).
+
+mod flight;
+mod pool;
+mod stage;
+mod task_log;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use ballista_core::BALLISTA_PROTOCOL_VERSION;
+use ballista_core::extension::SessionConfigExt;
+use ballista_core::serde::BallistaCodec;
+use ballista_core::serde::protobuf::executor_resource::Resource;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::protobuf::{
+    ExecutorOperatingSystemSpecification, ExecutorRegistration, ExecutorResource,
+    ExecutorSpecification,
+};
+use ballista_executor::execution_loop::poll_loop;
+use ballista_executor::executor::Executor;
+use ballista_executor::health::ExecutorHealth;
+use ballista_executor::metrics::LoggingMetricsCollector;
+use cluster_proto::{NodeId, pb};
+use cluster_tls::Role;
+use cluster_tls::tonic::{Authorizer, NodeTransport, Security};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::prelude::SessionConfig;
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use tokio::sync::{Notify, Semaphore};
+use tonic::transport::Channel;
+
+use crate::events::ExecutorEvents;
+use flight::GuardedShuffleService;
+use pool::GenerationPool;
+use stage::ReportingEngine;
+use task_log::TaskLog;
+
+/// What the engine is made from.
+pub(crate) struct EngineOptions {
+    pub(crate) node_id: NodeId,
+    pub(crate) task_slots: usize,
+    /// Where shuffle files go; owned by this engine.
+    pub(crate) work_dir: PathBuf,
+    pub(crate) transport: NodeTransport,
+    pub(crate) runtime_env: Arc<RuntimeEnv>,
+    pub(crate) events: Arc<dyn ExecutorEvents>,
+}
+
+/// A Ballista executor without a port of its own.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    executor: Arc<Executor>,
+    slots: Arc<Semaphore>,
+    wake: Arc<Notify>,
+    log: Arc<TaskLog>,
+    task_slots: usize,
+}
+
+impl Engine {
+    pub(crate) fn new(options: EngineOptions) -> Self {
+        let wake = Arc::new(Notify::new());
+        let log = Arc::new(TaskLog::new(options.events, wake.clone()));
+        let pool = Arc::new(GenerationPool::new(options.transport.clone()));
+        let runtime_env = options.runtime_env;
+        let transport = options.transport;
+        let executor = Executor::new(
+            registration(&options.node_id, options.task_slots),
+            &options.work_dir.to_string_lossy(),
+            Arc::new(move |_| Ok(runtime_env.clone())),
+            Arc::new(move || session_config(&transport)),
+            Arc::default(),
+            Arc::new(LoggingMetricsCollector::default()),
+            options.task_slots,
+            Arc::new(ReportingEngine::new(pool, log.clone())),
+        );
+        Self {
+            executor: Arc::new(executor),
+            slots: Arc::new(Semaphore::new(options.task_slots)),
+            wake,
+            log,
+            task_slots: options.task_slots,
+        }
+    }
+
+    /// Polls the scheduler behind `channel` for tasks, for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops asking for tasks; those that run go on.
+    pub(crate) async fn poll(&self, channel: Channel) {
+        let client = SchedulerGrpcClient::new(channel)
+            .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
+            .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
+        let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> = BallistaCodec::default();
+        let ended = poll_loop(
+            client,
+            self.executor.clone(),
+            codec,
+            Some(self.wake.clone()),
+            Some(self.slots.clone()),
+            ExecutorHealth::new(),
+        )
+        .await;
+        if let Err(error) = ended {
+            tracing::error!(%error, "task polling ended");
+        }
+    }
+
+    /// Asks for tasks at once instead of at the next interval.
+    pub(crate) fn poll_now(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Stops running tasks whose job was cancelled.
+    pub(crate) async fn cancel(&self, tasks: &[pb::RunningTask]) {
+        for task in tasks {
+            let cancelled = self
+                .executor
+                .cancel_task(
+                    task.job_id.clone().into(),
+                    task.stage_id as usize,
+                    task.task_id as usize,
+                )
+                .await;
+            match cancelled {
+                Ok(found) => tracing::debug!(job = task.job_id, found, "task cancelled"),
+                Err(error) => tracing::warn!(job = task.job_id, %error, "task not cancelled"),
+            }
+        }
+    }
+
+    /// The shuffle service, behind the guard.
+    pub(crate) fn service(&self, authorizer: Authorizer) -> FlightServiceServer<GuardedShuffleService> {
+        FlightServiceServer::new(GuardedShuffleService::new(
+            PathBuf::from(&self.executor.work_dir),
+            authorizer,
+        ))
+        .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
+        .max_encoding_message_size(MESSAGE_LIMIT_BYTES)
+    }
+
+    pub(crate) fn statistics(&self) -> pb::ExecutorStatistics {
+        let (active, total) = self.log.counts();
+        pb::ExecutorStatistics {
+            task_slots: u32::try_from(self.task_slots).unwrap_or(u32::MAX),
+            tasks_active: active,
+            tasks_total: total,
+        }
+    }
+}
+
+/// The settings that every task starts from; the query's own arrive with the task.
+fn session_config(transport: &NodeTransport) -> SessionConfig {
+    let endpoint_transport = transport.clone();
+    SessionConfig::new_with_ballista()
+        .with_ballista_use_tls(transport.security() == Security::Mutual)
+        .with_ballista_grpc_client_max_message_size(MESSAGE_LIMIT_BYTES)
+        // Whatever the engine itself may dial goes through our transport or not at all.
+        .with_ballista_override_create_grpc_client_endpoint(Arc::new(move |endpoint| {
+            Ok(endpoint_transport.endpoint(endpoint, Role::Executor)?)
+        }))
+}
+
+fn registration(node_id: &NodeId, task_slots: usize) -> ExecutorRegistration {
+    // Upstream writes `scheme://{host}:{port}`, so an IPv6 address needs its brackets.
+    let host = match node_id.host() {
+        address if address.contains(':') => format!("[{address}]"),
+        host => host.to_owned(),
+    };
+    ExecutorRegistration {
+        id: node_id.to_string(),
+        host: Some(host),
+        port: u32::from(node_id.port()),
+        grpc_port: u32::from(node_id.port()),
+        specification: Some(ExecutorSpecification {
+            resources: vec![ExecutorResource {
+                resource: Some(Resource::Vcores(u32::try_from(task_slots).unwrap_or(u32::MAX))),
+            }],
+        }),
+        // Facts about the machine that nothing of ours shows; a peer need not know them.
+        os_info: Some(ExecutorOperatingSystemSpecification::default()),
+        ballista_protocol_version: BALLISTA_PROTOCOL_VERSION,
+    }
+}
+
+/// The same as on the scheduler's side: plans and shuffle blocks travel within it.
+const MESSAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;

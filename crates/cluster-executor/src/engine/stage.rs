@@ -1,0 +1,143 @@
+//! Ballista's execution engine, with each task's beginning and end reported.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use ballista_core::JobId;
+use ballista_core::client_pool::BallistaClientPool;
+use ballista_core::serde::protobuf::{
+    RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport,
+};
+use ballista_executor::execution_engine::{
+    DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor,
+};
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::prelude::SessionConfig;
+
+use super::task_log::TaskLog;
+use crate::events::TaskReport;
+
+pub(super) struct ReportingEngine {
+    inner: DefaultExecutionEngine,
+    log: Arc<TaskLog>,
+}
+
+impl ReportingEngine {
+    pub(super) fn new(pool: Arc<dyn BallistaClientPool>, log: Arc<TaskLog>) -> Self {
+        Self {
+            inner: DefaultExecutionEngine::with_client_pool(pool),
+            log,
+        }
+    }
+}
+
+impl ExecutionEngine for ReportingEngine {
+    // The signature is upstream's.
+    #[expect(clippy::too_many_arguments, reason = "the trait is upstream's")]
+    fn create_query_stage_exec(
+        &self,
+        job_id: JobId,
+        stage_id: usize,
+        task_id: usize,
+        global_output_partition_ids: Vec<usize>,
+        plan: Arc<dyn ExecutionPlan>,
+        work_dir: &str,
+        config: &SessionConfig,
+    ) -> Result<Arc<dyn QueryStageExecutor>> {
+        let inner = self.inner.create_query_stage_exec(
+            job_id,
+            stage_id,
+            task_id,
+            global_output_partition_ids,
+            plan,
+            work_dir,
+            config,
+        )?;
+        self.log.started();
+        Ok(Arc::new(ReportingStage {
+            inner,
+            log: self.log.clone(),
+            report: Mutex::new(TaskReport {
+                failed: true,
+                ..TaskReport::default()
+            }),
+        }))
+    }
+}
+
+/// One task. The poll loop lets go of it after it has queued the task's status, so its drop is
+/// the moment at which polling delivers that status; anything earlier would race with it.
+struct ReportingStage {
+    inner: Arc<dyn QueryStageExecutor>,
+    log: Arc<TaskLog>,
+    report: Mutex<TaskReport>,
+}
+
+#[async_trait]
+impl QueryStageExecutor for ReportingStage {
+    async fn execute_query_stage(
+        &self,
+        task_id: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<Vec<ShuffleWritePartition>> {
+        let partitions = self.inner.execute_query_stage(task_id, context).await?;
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.failed = false;
+        report.shuffle_write_bytes = partitions.iter().map(|partition| partition.num_bytes).sum();
+        drop(report);
+        Ok(partitions)
+    }
+
+    fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
+        let metrics = self.inner.collect_plan_metrics();
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.shuffle_read_remote_bytes = total(&metrics, "decoded_bytes");
+        report.shuffle_read_local_partitions = total(&metrics, "local_partitions");
+        drop(report);
+        metrics
+    }
+
+    fn collect_runtime_stats_reports(&self) -> Vec<RuntimeStatsReport> {
+        self.inner.collect_runtime_stats_reports()
+    }
+
+    fn collect_window_state_reports(&self) -> Result<Vec<WindowStateReport>> {
+        self.inner.collect_window_state_reports()
+    }
+
+    fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
+        self.inner.collect_column_stats()
+    }
+}
+
+impl Drop for ReportingStage {
+    fn drop(&mut self) {
+        let report = self.report.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.log.finished(report);
+    }
+}
+
+impl fmt::Debug for ReportingStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.inner, f)
+    }
+}
+
+impl fmt::Display for ReportingStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.inner, f)
+    }
+}
+
+/// Sums a counter of Ballista's shuffle reader over all operators of a task.
+fn total(metrics: &[MetricsSet], counter: &str) -> u64 {
+    metrics
+        .iter()
+        .filter_map(|set| set.sum_by_name(counter))
+        .map(|value| value.as_usize() as u64)
+        .sum()
+}

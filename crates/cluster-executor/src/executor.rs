@@ -1,0 +1,175 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_proto::NodeId;
+use cluster_tls::tonic::{Authorizer, ChannelOptions, Decisions, NodeTransport};
+use cluster_tls::{NodeAddress, Role};
+use spice_runtime::{Runtime, RuntimeOptions};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Server;
+
+use crate::boot::{self, BootError};
+use crate::control::ControlLink;
+use crate::engine::{Engine, EngineOptions};
+use crate::events::ExecutorEvents;
+
+/// What an executor is made from.
+pub struct ExecutorOptions {
+    /// The address that other nodes reach this executor's internal port at.
+    pub node_id: NodeId,
+    /// Schedulers to work for; at least one.
+    pub schedulers: Vec<NodeAddress>,
+    /// How the internal port is served and other nodes are dialled.
+    pub transport: NodeTransport,
+    /// Tasks that may run at the same time, over all schedulers.
+    pub task_slots: usize,
+    /// An empty directory for shuffle files, owned by this executor.
+    pub work_dir: PathBuf,
+    /// How datasets are opened.
+    pub runtime: RuntimeOptions,
+    /// Told of every authorization decision.
+    pub decisions: Arc<dyn Decisions>,
+    /// Told of tasks.
+    pub events: Arc<dyn ExecutorEvents>,
+}
+
+/// An executor whose datasets are open: it may take tasks.
+pub struct Executor {
+    node_id: NodeId,
+    schedulers: Vec<NodeAddress>,
+    transport: NodeTransport,
+    authorizer: Authorizer,
+    runtime: Runtime,
+    engine: Engine,
+}
+
+impl Executor {
+    /// Fetches the application definition from the first scheduler that gives it and opens
+    /// its datasets. Waits, until `shutdown`, for a scheduler that cannot be reached yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError`] when a scheduler denies this node, sends something unusable, or names a
+    /// dataset that cannot be read here; and when stopped meanwhile.
+    pub async fn boot(options: ExecutorOptions, shutdown: &CancellationToken) -> Result<Self, BootError> {
+        let defined = boot::define(
+            &options.transport,
+            &options.schedulers,
+            &options.node_id,
+            shutdown,
+        )
+        .await?;
+        let opened = defined.open(options.runtime).await?;
+        let engine = Engine::new(EngineOptions {
+            node_id: options.node_id.clone(),
+            task_slots: options.task_slots,
+            work_dir: options.work_dir,
+            transport: options.transport.clone(),
+            runtime_env: opened.runtime.session().runtime_env(),
+            events: options.events,
+        });
+        Ok(Self {
+            node_id: options.node_id,
+            schedulers: options.schedulers,
+            transport: options.transport,
+            authorizer: Authorizer::new(options.decisions),
+            runtime: opened.runtime,
+            engine,
+        })
+    }
+
+    /// The datasets and views that this executor opened, in no particular order.
+    pub fn dataset_count(&self) -> usize {
+        self.runtime.dataset_names().count()
+    }
+
+    /// Serves shuffle blocks on `listener`, takes tasks and keeps control streams, until
+    /// `shutdown`; then announces the end to every scheduler, so that they hand this
+    /// executor's tasks to others at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`] when the listener fails for good.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+        let links = TaskTracker::new();
+        let stop_links = CancellationToken::new();
+        for scheduler in &self.schedulers {
+            self.link(scheduler, &links, &stop_links);
+        }
+        links.close();
+        let stop_server = CancellationToken::new();
+        let server = self.serve_shuffle(listener, stop_server.clone());
+        let farewell = async {
+            shutdown.cancelled().await;
+            stop_links.cancel();
+            if timeout(FAREWELL_LIMIT, links.wait()).await.is_err() {
+                tracing::warn!("schedulers not told of the end in time");
+            }
+            stop_server.cancel();
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
+        };
+        let served = tokio::select! {
+            served = server => served,
+            () = farewell => Ok(()),
+        };
+        stop_links.cancel();
+        served
+    }
+
+    /// Works for one scheduler: one channel, one poll loop, one control stream.
+    fn link(&self, scheduler: &NodeAddress, links: &TaskTracker, stop: &CancellationToken) {
+        let channel = self
+            .transport
+            .channel(scheduler, Role::Scheduler, &ChannelOptions::default());
+        let control = ControlLink {
+            scheduler: scheduler.clone(),
+            channel: channel.clone(),
+            executor: self.node_id.clone(),
+            engine: self.engine.clone(),
+        };
+        links.spawn(control.run(stop.clone()));
+        let engine = self.engine.clone();
+        let stop = stop.clone();
+        links.spawn(async move {
+            tokio::select! {
+                () = engine.poll(channel) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    async fn serve_shuffle(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
+        Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
+            .http2_max_header_list_size(Some(HEADER_LIMIT_BYTES))
+            .add_service(self.engine.service(self.authorizer.clone()))
+            .serve_with_incoming_shutdown(self.transport.incoming(listener), stop.cancelled_owned())
+            .await
+            .map_err(ServeError)
+    }
+}
+
+/// The internal port stopped serving.
+#[derive(Debug, Error)]
+#[error("the internal port of the executor failed")]
+pub struct ServeError(#[source] tonic::transport::Error);
+
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// Shuffle blocks that one peer may fetch at once; a reduce task bounds itself to 128.
+const STREAMS_PER_CONNECTION: u32 = 256;
+
+const HEADER_LIMIT_BYTES: u32 = 16 * 1024;
+
+/// Farewells to all schedulers, together.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(4);
+
+/// Fetches in flight end within this after a request to stop, or are cut.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);

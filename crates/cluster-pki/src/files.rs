@@ -1,0 +1,334 @@
+//! Files that appear whole or not at all, with their final mode from the first byte.
+//!
+//! A mode that is changed after the file exists leaves a moment in which a key can be read,
+//! so files are only ever created exclusively with the mode they keep. An exclusive create
+//! also refuses to follow a symbolic link (open(2), `O_EXCL`).
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// A file or directory that could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+#[non_exhaustive]
+pub struct FileError {
+    /// What was tried: a verb such as `read` or `create`.
+    pub action: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// What the system answered.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FileError {
+    pub(crate) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Owner,
+    Everyone,
+}
+
+impl Access {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Everyone => 0o644,
+        }
+    }
+}
+
+/// A complete file under a temporary name beside its target.
+///
+/// Publishing renames it, which is atomic; dropping it removes it, so that an error on the way
+/// leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+impl StagedFile {
+    pub(crate) fn write(target: &Path, access: Access, content: &[u8]) -> Result<Self, FileError> {
+        let temporary = temporary_name(target);
+        // What a crashed run left under this name was never published: nobody relies on it.
+        if let Err(source) = fs::remove_file(&temporary)
+            && source.kind() != io::ErrorKind::NotFound
+        {
+            return Err(FileError::new("remove", &temporary, source));
+        }
+        let staged = Self {
+            temporary,
+            target: target.to_owned(),
+        };
+        write_new(&staged.temporary, access, content)?;
+        Ok(staged)
+    }
+
+    /// Puts the file in place of whatever has its name.
+    pub(crate) fn publish(self) -> Result<(), FileError> {
+        fs::rename(&self.temporary, &self.target)
+            .map_err(|source| FileError::new("write", &self.target, source))?;
+        sync_parent(&self.target)
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        // After a publish there is nothing under this name, and nobody to tell otherwise.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Creates a file that must not exist, and makes it durable.
+pub(crate) fn write_new(path: &Path, access: Access, content: &[u8]) -> Result<(), FileError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(access.mode())
+        .open(path)
+        .map_err(|source| FileError::new("create", path, source))?;
+    file.write_all(content)
+        .and_then(|()| file.sync_all())
+        .map_err(|source| FileError::new("write", path, source))?;
+    sync_parent(path)
+}
+
+/// Replaces a file by one rename.
+pub(crate) fn replace(path: &Path, access: Access, content: &[u8]) -> Result<(), FileError> {
+    StagedFile::write(path, access, content)?.publish()
+}
+
+/// Reads a small text, or `None` where there is no file.
+pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, FileError> {
+    let mut text = String::new();
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(FileError::new("read", path, source)),
+    };
+    file.take(READ_LIMIT_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|source| FileError::new("read", path, source))?;
+    Ok(Some(text))
+}
+
+/// Reads a small text that must be there.
+pub(crate) fn read(path: &Path) -> Result<String, FileError> {
+    read_optional(path)?.ok_or_else(|| {
+        let missing = io::Error::from(io::ErrorKind::NotFound);
+        FileError::new("read", path, missing)
+    })
+}
+
+/// Reads a file that only its owner may read; anything laxer, or a link, is refused.
+pub(crate) fn read_owner_only(path: &Path) -> Result<Zeroizing<String>, FileError> {
+    let fail = |source| FileError::new("read", path, source);
+    let named = fs::symlink_metadata(path).map_err(fail)?;
+    let mut file = File::open(path).map_err(fail)?;
+    // The checks look at the file that was opened, so that a swap in between changes nothing.
+    let opened = file.metadata().map_err(fail)?;
+    if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+        return Err(fail(io::Error::other("it is a symbolic link")));
+    }
+    if !opened.is_file() {
+        return Err(fail(io::Error::other("it is not a regular file")));
+    }
+    if opened.mode() & OTHERS != 0 {
+        let mode = opened.mode() & 0o7777;
+        return Err(fail(io::Error::other(format!(
+            "its mode is {mode:04o}, others may read it; if that was never so, `chmod 600` it"
+        ))));
+    }
+    // Room for the whole file at once: a growing buffer would leave copies behind.
+    let room = usize::try_from(opened.len().min(READ_LIMIT_BYTES)).unwrap_or(0) + 1;
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    file.read_to_string(&mut text).map_err(fail)?;
+    Ok(text)
+}
+
+/// Makes a directory that only its owner may enter, or checks that it is one.
+pub(crate) fn owner_only_directory(path: &Path) -> Result<(), FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => check_owner_only_directory(path),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|source| FileError::new("create", path, source)),
+        Err(source) => Err(FileError::new("read", path, source)),
+    }
+}
+
+/// Refuses a directory that others may enter, and one that is a link.
+pub(crate) fn check_owner_only_directory(path: &Path) -> Result<(), FileError> {
+    let refuse = |text: String| Err(FileError::new("use", path, io::Error::other(text)));
+    let found = fs::symlink_metadata(path).map_err(|e| FileError::new("read", path, e))?;
+    if found.is_symlink() {
+        return refuse("it is a symbolic link; name the directory itself".to_owned());
+    }
+    if !found.is_dir() {
+        return refuse("it is not a directory".to_owned());
+    }
+    if found.mode() & OTHERS != 0 {
+        let mode = found.mode() & 0o7777;
+        return refuse(format!(
+            "its mode is {mode:04o}, a PKI directory is its owner's alone; `chmod 700` it"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether anything has this name, a dangling link included.
+pub(crate) fn exists(path: &Path) -> Result<bool, FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(FileError::new("read", path, source)),
+    }
+}
+
+/// Whether two paths lead to the same directory, by whatever links.
+pub(crate) fn is_same(one: &Path, other: &Path) -> Result<bool, FileError> {
+    let id = |path: &Path| {
+        let path = if path == Path::new("") {
+            Path::new(".")
+        } else {
+            path
+        };
+        let found = fs::metadata(path).map_err(|source| FileError::new("read", path, source))?;
+        Ok((found.dev(), found.ino()))
+    };
+    Ok(id(one)? == id(other)?)
+}
+
+fn temporary_name(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".{name}.new"))
+}
+
+fn sync_parent(path: &Path) -> Result<(), FileError> {
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    match File::open(parent).and_then(|directory| directory.sync_all()) {
+        // Some file systems know no such call for directories, and order renames by themselves.
+        Err(source) if is_unsupported(&source) => Ok(()),
+        result => result.map_err(|source| FileError::new("write", parent, source)),
+    }
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
+}
+
+/// The mode bits of group and others.
+const OTHERS: u32 = 0o077;
+
+/// Far above an index of a hundred thousand certificates; a device file ends here.
+const READ_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_dropped_staged_file_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let staged = StagedFile::write(&dir.path().join("a"), Access::Owner, b"x").unwrap();
+        drop(staged);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_published_file_has_its_mode_and_replaces_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "old").unwrap();
+        replace(&path, Access::Owner, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_leftover_of_a_crash_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(dir.path().join(".a.new"), "half a fi").unwrap();
+        replace(&path, Access::Owner, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_link_under_the_temporary_name_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "untouched").unwrap();
+        symlink(&victim, dir.path().join(".a.new")).unwrap();
+        replace(&dir.path().join("a"), Access::Owner, b"key").unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+    }
+
+    #[test]
+    fn an_exclusive_create_refuses_a_file_and_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        symlink(dir.path().join("nowhere"), &link).unwrap();
+        for path in [file, link] {
+            let error = write_new(&path, Access::Owner, b"x").unwrap_err();
+            assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
+        }
+    }
+
+    #[test]
+    fn reads_a_secret_only_from_an_owner_only_regular_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, link) = (dir.path().join("key"), dir.path().join("link"));
+        write_new(&key, Access::Owner, b"secret").unwrap();
+        symlink(&key, &link).unwrap();
+        assert_eq!(read_owner_only(&key).unwrap().as_str(), "secret");
+        assert!(read_owner_only(&link).is_err());
+        for bits in [0o640, 0o604, 0o620] {
+            fs::set_permissions(&key, fs::Permissions::from_mode(bits)).unwrap();
+            assert!(read_owner_only(&key).is_err(), "{bits:o}");
+        }
+    }
+
+    #[test]
+    fn a_private_directory_is_made_closed_and_refused_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let (made, link) = (dir.path().join("a/b"), dir.path().join("link"));
+        owner_only_directory(&made).unwrap();
+        assert_eq!((mode(&made), mode(&dir.path().join("a"))), (0o700, 0o700));
+        symlink(&made, &link).unwrap();
+        assert!(owner_only_directory(&link).is_err());
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(owner_only_directory(&made).is_err());
+    }
+}

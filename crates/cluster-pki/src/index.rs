@@ -1,0 +1,192 @@
+//! A record of every certificate the authority ever signed.
+//!
+//! One JSON object per line, oldest first. Records are only added: what was replaced must still
+//! be found when it is to be revoked. The file is replaced as a whole, so that a crash leaves
+//! either the old or the new one, never a torn line.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cluster_tls::{Name, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::files::{self, Access, FileError};
+use crate::name::NodeName;
+use crate::stored::{name_list, role_word, unix_seconds};
+
+/// What was certified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct IssuedRecord {
+    /// The node.
+    pub name: NodeName,
+    /// What it may act as.
+    #[serde(with = "role_word")]
+    pub role: Role,
+    /// The identity URI, `spiffe://<domain>/<role>/<name>`.
+    pub uri: String,
+    /// Where it may be reached: the DNS names and addresses, in the certificate's order.
+    #[serde(with = "name_list")]
+    pub names: Vec<Name>,
+    /// The serial number as lower-case hexadecimal digits, 20 octets.
+    pub serial: String,
+    /// SHA-256 of the certificate as lower-case hexadecimal digits.
+    pub fingerprint: String,
+    /// The first moment of validity.
+    #[serde(rename = "not_before_unix_s", with = "unix_seconds")]
+    pub not_before: SystemTime,
+    /// The last moment of validity.
+    #[serde(rename = "not_after_unix_s", with = "unix_seconds")]
+    pub not_after: SystemTime,
+    /// When it was signed.
+    #[serde(rename = "issued_at_unix_s", with = "unix_seconds")]
+    pub issued_at: SystemTime,
+    /// Which of the authority's roots signed it.
+    pub generation: u64,
+}
+
+/// Why the record of issued certificates cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A line is not what this program writes.
+    #[error("line {line} of {} is damaged", path.display())]
+    Damaged {
+        /// The index file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Where in the line and why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Index {
+    path: PathBuf,
+    records: Vec<IssuedRecord>,
+}
+
+impl Index {
+    /// Reads the index; an authority that issued nothing yet has no file.
+    pub(crate) fn load(directory: &Path) -> Result<Self, IndexError> {
+        let path = directory.join("issued.jsonl");
+        let text = files::read_optional(&path)?.unwrap_or_default();
+        let records = text
+            .lines()
+            .enumerate()
+            .map(|(number, line)| {
+                serde_json::from_str(line).map_err(|source| IndexError::Damaged {
+                    path: path.clone(),
+                    line: number + 1,
+                    source,
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { path, records })
+    }
+
+    pub(crate) fn records(&self) -> &[IssuedRecord] {
+        &self.records
+    }
+
+    /// The newest certificate of a node.
+    pub(crate) fn current(&self, name: &NodeName) -> Option<&IssuedRecord> {
+        let canonical = name.canonical();
+        self.records
+            .iter()
+            .rfind(|record| record.name.canonical() == canonical)
+    }
+
+    /// Adds a record, on disk before in memory.
+    pub(crate) fn append(&mut self, record: IssuedRecord) -> Result<(), IndexError> {
+        let mut text = String::new();
+        for (number, record) in self.records.iter().chain([&record]).enumerate() {
+            let line = serde_json::to_string(record).map_err(|source| IndexError::Damaged {
+                path: self.path.clone(),
+                line: number + 1,
+                source,
+            })?;
+            text.push_str(&line);
+            text.push('\n');
+        }
+        files::replace(&self.path, Access::Owner, text.as_bytes())?;
+        self.records.push(record);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn record(name: &str, serial: &str) -> IssuedRecord {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        IssuedRecord {
+            name: name.parse().unwrap(),
+            role: Role::Executor,
+            uri: format!("spiffe://cluster.local/executor/{name}"),
+            names: vec![Name::Dns(name.to_owned()), Name::Ip([127, 0, 0, 1].into())],
+            serial: serial.to_owned(),
+            fingerprint: "00".repeat(32),
+            not_before: at(1),
+            not_after: at(2),
+            issued_at: at(3),
+            generation: 1,
+        }
+    }
+
+    #[test]
+    fn reads_back_what_it_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut index = Index::load(dir.path()).unwrap();
+        assert!(index.records().is_empty());
+        index.append(record("a", "01")).unwrap();
+        index.append(record("b", "02")).unwrap();
+        let read = Index::load(dir.path()).unwrap();
+        assert_eq!(read.records(), [record("a", "01"), record("b", "02")]);
+    }
+
+    #[test]
+    fn the_current_certificate_is_the_newest_whatever_the_case() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut index = Index::load(dir.path()).unwrap();
+        index.append(record("a", "01")).unwrap();
+        index.append(record("A", "02")).unwrap();
+        let current = index.current(&"a".parse().unwrap()).unwrap();
+        assert_eq!(current.serial, "02");
+        assert!(index.current(&"b".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_half_written_successor_does_not_disturb() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut index = Index::load(dir.path()).unwrap();
+        index.append(record("a", "01")).unwrap();
+        fs::write(dir.path().join(".issued.jsonl.new"), "{\"name\":\"b").unwrap();
+        let mut index = Index::load(dir.path()).unwrap();
+        assert_eq!(index.records().len(), 1);
+        index.append(record("b", "02")).unwrap();
+        assert_eq!(Index::load(dir.path()).unwrap().records().len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_line_is_named_and_never_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut index = Index::load(dir.path()).unwrap();
+        index.append(record("a", "01")).unwrap();
+        let path = dir.path().join("issued.jsonl");
+        let mut text = fs::read_to_string(&path).unwrap();
+        text.push_str("{\"name\":");
+        fs::write(&path, text).unwrap();
+        let error = Index::load(dir.path()).unwrap_err();
+        assert!(matches!(error, IndexError::Damaged { line: 2, .. }));
+    }
+}

@@ -1,0 +1,156 @@
+//! The files that a node is given.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::files::{self, Access, FileError, StagedFile};
+use crate::mint::Minted;
+use crate::name::NodeName;
+
+/// What to do with files that are already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Existing {
+    /// Refuse to go on, and touch nothing.
+    #[default]
+    Refuse,
+    /// Replace the node's certificate and key. Roots of another authority are never replaced.
+    Replace,
+}
+
+/// Where a node's files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeFiles {
+    /// The roots: `ca.pem`.
+    pub ca: PathBuf,
+    /// The leaf: `NAME.pem`.
+    pub certificate: PathBuf,
+    /// Its key, PKCS#8, readable by its owner alone: `NAME-key.pem`.
+    pub key: PathBuf,
+}
+
+impl NodeFiles {
+    pub(crate) fn new(directory: &Path, name: &NodeName) -> Self {
+        Self {
+            ca: ca_file(directory),
+            certificate: directory.join(format!("{name}.pem")),
+            key: directory.join(format!("{name}-key.pem")),
+        }
+    }
+}
+
+/// Why a node's files cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// There is a `ca.pem` with other roots: nodes with these files would not trust each other.
+    #[error("{} belongs to another authority", path.display())]
+    OtherAuthority {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory is the authority's own, which nothing of a node may enter.
+    #[error("{} is the authority's own directory", path.display())]
+    PkiDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file of that name exists.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The first such file.
+        path: PathBuf,
+    },
+    /// Something other than a file has that name.
+    #[error("{} is a directory", path.display())]
+    Directory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// All of a node's files, complete under temporary names.
+#[derive(Debug)]
+pub(crate) struct StagedNode {
+    ca: Option<StagedFile>,
+    certificate: StagedFile,
+    key: StagedFile,
+}
+
+impl StagedNode {
+    pub(crate) fn write(
+        files: &NodeFiles,
+        ca_pem: &str,
+        minted: &Minted,
+    ) -> Result<Self, FileError> {
+        let leaf = minted.certificate_pem.as_bytes();
+        let key = minted.key_pem.as_bytes();
+        Ok(Self {
+            ca: stage_ca(&files.ca, ca_pem)?,
+            certificate: StagedFile::write(&files.certificate, Access::Everyone, leaf)?,
+            key: StagedFile::write(&files.key, Access::Owner, key)?,
+        })
+    }
+
+    /// The certificate comes last: where it is new, its roots and its key are there too.
+    pub(crate) fn publish(self) -> Result<(), FileError> {
+        if let Some(ca) = self.ca {
+            ca.publish()?;
+        }
+        self.key.publish()?;
+        self.certificate.publish()
+    }
+}
+
+/// Checks everything that can be checked before anything is signed.
+pub(crate) fn check(
+    files: &NodeFiles,
+    ca_pem: &str,
+    existing: Existing,
+) -> Result<(), OutputError> {
+    if let Some(text) = files::read_optional(&files.ca)?
+        && text != ca_pem
+    {
+        return Err(OutputError::OtherAuthority {
+            path: files.ca.clone(),
+        });
+    }
+    [&files.certificate, &files.key]
+        .into_iter()
+        .try_for_each(|path| check_target(path, existing))
+}
+
+/// Stages the roots for a directory, or nothing where they are already.
+pub(crate) fn stage_ca(path: &Path, ca_pem: &str) -> Result<Option<StagedFile>, FileError> {
+    if files::read_optional(path)?.is_some() {
+        return Ok(None);
+    }
+    StagedFile::write(path, Access::Everyone, ca_pem.as_bytes()).map(Some)
+}
+
+/// Makes the directory for the files unless it is there.
+pub(crate) fn make_directory(path: &Path, pki: &Path) -> Result<(), OutputError> {
+    fs::create_dir_all(path).map_err(|source| FileError::new("create", path, source))?;
+    // A node that is named like the authority's own files would replace them there.
+    if files::is_same(path, pki)? {
+        let path = pki.to_owned();
+        return Err(OutputError::PkiDirectory { path });
+    }
+    Ok(())
+}
+
+pub(crate) fn ca_file(directory: &Path) -> PathBuf {
+    directory.join("ca.pem")
+}
+
+fn check_target(path: &Path, existing: Existing) -> Result<(), OutputError> {
+    let path = path.to_owned();
+    match existing {
+        Existing::Refuse if files::exists(&path)? => Err(OutputError::Exists { path }),
+        Existing::Replace if path.is_dir() => Err(OutputError::Directory { path }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,9 @@
+//! What an authority promises, through its public interface and the files it leaves.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod accepted;
+mod certificates;
+mod crashes;
+mod fixture;
+mod keeping;

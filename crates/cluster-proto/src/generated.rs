@@ -1,0 +1,14 @@
+//! What the protocol compiler made; never edited by hand.
+
+/// Messages, client and server of `spice.protobuf`.
+#[rustfmt::skip]
+#[path = "generated/spice.protobuf.rs"]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code answers to its generator"
+)]
+pub mod spice_protobuf;

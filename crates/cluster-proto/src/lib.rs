@@ -1,0 +1,13 @@
+//! The internal wire of a Spice cluster: the `spice.protobuf.ClusterService` of port 50052.
+//!
+//! The generated code is checked in (`cargo xtask codegen` makes it, `--check` compares), so
+//! that building needs no protocol compiler. It carries neither transport nor TLS: channels
+//! come from `cluster-tls`, which is the only place that can open one between nodes.
+//!
+//! Ids are words of the wire too: [`NodeId`] is how a node is named in every message.
+
+mod generated;
+mod ids;
+
+pub use generated::spice_protobuf as pb;
+pub use ids::{InvalidNodeId, NodeId};

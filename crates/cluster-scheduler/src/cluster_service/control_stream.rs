@@ -1,0 +1,204 @@
+//! One executor's control stream, from its first message to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_proto::{NodeId, pb};
+use cluster_tls::tonic::{Authorizer, Permit};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::{ClusterServiceState, Commands, executor_id};
+use crate::authorization::ControlStream;
+use crate::control::{Closed, Outbox};
+use crate::members::ControlState;
+use crate::status::Refused;
+use pb::executor_control_message::Message as Report;
+
+type Reports = Streaming<pb::ExecutorControlMessage>;
+
+/// Binds the stream to the executor that its first message names, and serves it until either
+/// side ends it, a newer stream takes over, or the executor falls silent.
+pub(super) async fn serve(
+    state: Arc<ClusterServiceState>,
+    authorizer: Authorizer,
+    permit: Permit<ControlStream>,
+    mut reports: Reports,
+) -> Result<Commands, Status> {
+    let first = next_report(&mut reports).await?;
+    let Some(first) = first else {
+        return Err(Refused::Malformed("the first message of a control stream names the executor").into());
+    };
+    let id = executor_id(&first.executor_id)?;
+    state.members.claim(&authorizer, &permit, &id)?;
+
+    let outbox = state.streams.open(&id);
+    state.members.set_connection(&id, ControlState::Open);
+    state.events.executor_connected(&id, state.members.connected().len());
+    let (sender, commands) = mpsc::channel(1);
+    let session = Session {
+        state: state.clone(),
+        authorizer,
+        permit,
+        id,
+    };
+    state.tasks.spawn(session.run(first, reports, outbox, sender));
+    Ok(Box::pin(ReceiverStream::new(commands)))
+}
+
+type Sender = mpsc::Sender<Result<pb::SchedulerControlMessage, Status>>;
+
+/// One bound stream.
+struct Session {
+    state: Arc<ClusterServiceState>,
+    authorizer: Authorizer,
+    permit: Permit<ControlStream>,
+    id: NodeId,
+}
+
+/// Why a stream ended.
+enum End {
+    /// The executor said that it leaves, with its reason.
+    Announced(String),
+    /// The connection broke or the executor closed the stream without a word.
+    Lost,
+    /// We end it, and tell why.
+    Refused(Refused),
+}
+
+impl Session {
+    async fn run(self, first: pb::ExecutorControlMessage, reports: Reports, mut outbox: Outbox, sender: Sender) {
+        let superseded = outbox.superseded.clone();
+        let end = match self.take(first) {
+            Some(end) => end,
+            None => tokio::select! {
+                end = self.receive(reports) => end,
+                () = send(&mut outbox, &sender) => End::Lost,
+                () = superseded.cancelled() => End::Refused(Refused::Superseded),
+                () = self.state.shutdown.cancelled() => End::Refused(Refused::ShuttingDown),
+            },
+        };
+        self.close(outbox.generation, end, &sender).await;
+    }
+
+    async fn receive(&self, mut reports: Reports) -> End {
+        loop {
+            match next_report(&mut reports).await {
+                Ok(Some(report)) => {
+                    if let Some(end) = self.take(report) {
+                        return end;
+                    }
+                }
+                Ok(None) => return End::Lost,
+                Err(refused) => return End::Refused(refused),
+            }
+        }
+    }
+
+    /// Takes one message in; `Some` ends the stream.
+    fn take(&self, report: pb::ExecutorControlMessage) -> Option<End> {
+        // The sender field is compared with what the stream was bound to, then ignored. The
+        // claim is renewed with every message: an id is held by showing signs of life.
+        if !report.executor_id.eq_ignore_ascii_case(self.id.as_str()) {
+            let denied = self.authorizer.refuse_foreign_sender(&self.permit);
+            return Some(End::Refused(denied.into()));
+        }
+        if let Err(denied) = self.state.members.claim(&self.authorizer, &self.permit, &self.id) {
+            return Some(End::Refused(denied.into()));
+        }
+        match report.message? {
+            Report::Heartbeat(_) | Report::Ack(_) => None,
+            Report::Statistics(numbers) => {
+                self.state.members.record_statistics(
+                    &self.id,
+                    numbers.task_slots,
+                    numbers.tasks_active,
+                    numbers.tasks_total,
+                );
+                None
+            }
+            Report::Shutdown(shutdown) => Some(End::Announced(printable(&shutdown.reason))),
+            Report::Metrics(_) | Report::PartitionsLoaded(_) => Some(End::Refused(
+                Refused::Malformed("nobody asked for this control message"),
+            )),
+        }
+    }
+
+    async fn close(self, generation: u64, end: End, sender: &Sender) {
+        let last = self.state.streams.close(&self.id, generation) == Closed::Last;
+        if last {
+            let members = &self.state.members;
+            members.set_connection(&self.id, ControlState::Closed);
+            self.state.events.executor_disconnected(&self.id, members.connected().len());
+        }
+        let reason = match end {
+            End::Announced(reason) => Some(reason),
+            End::Lost => None,
+            End::Refused(refused) => {
+                // The receiver may be gone with its connection; then nobody needs the text.
+                let _ = sender.try_send(Err(refused.into()));
+                None
+            }
+        };
+        if !last {
+            return;
+        }
+        match reason {
+            Some(reason) => self.leave(&reason).await,
+            None => self.leave_unless_it_returns().await,
+        }
+    }
+
+    /// A broken stream is not yet a dead executor: it reconnects within seconds when only the
+    /// network hiccuped, and its tasks need not run twice then.
+    async fn leave_unless_it_returns(self) {
+        let waited = timeout(RECONNECT_GRACE, self.state.shutdown.cancelled()).await;
+        let shutting_down = waited.is_ok();
+        if shutting_down || self.state.streams.is_open(&self.id) {
+            return;
+        }
+        self.leave("control stream lost").await;
+    }
+
+    async fn leave(self, reason: &str) {
+        self.state.engine.executor_left(&self.id, reason).await;
+        self.state.members.forget(&self.id);
+        self.state.events.executor_left(&self.id, reason);
+    }
+}
+
+async fn send(outbox: &mut Outbox, sender: &Sender) {
+    while let Some(command) = outbox.next().await {
+        if sender.send(Ok(command)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The next message, `None` at the end of the stream or when the connection broke.
+async fn next_report(reports: &mut Reports) -> Result<Option<pb::ExecutorControlMessage>, Refused> {
+    match timeout(SILENCE_LIMIT, reports.message()).await {
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(_)) => Ok(None),
+        Err(_) => Err(Refused::Silent),
+    }
+}
+
+/// A peer's text goes to the log: bounded, and without control characters.
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|character| !character.is_control())
+        .take(REASON_CHARACTERS)
+        .collect()
+}
+
+/// Three heartbeats missed.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a silent executor keeps its tasks after its stream broke: longer than one
+/// reconnect, short enough that a query survives a killed executor without a long wait.
+const RECONNECT_GRACE: Duration = Duration::from_secs(3);
+
+const REASON_CHARACTERS: usize = 200;

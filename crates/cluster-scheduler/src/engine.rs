@@ -1,0 +1,148 @@
+//! The distributed half of the query engine: the only place here that names Ballista (I14).
+
+mod config;
+mod distributor;
+mod guard;
+mod job;
+mod results;
+
+use std::sync::Arc;
+
+use ballista_core::JobId;
+use ballista_core::serde::protobuf::ExecutorStoppedParams;
+use ballista_core::serde::protobuf::scheduler_grpc_server::{SchedulerGrpc, SchedulerGrpcServer};
+use ballista_scheduler::cluster::BallistaCluster;
+use ballista_scheduler::scheduler_process::create_scheduler;
+use ballista_scheduler::scheduler_server::SchedulerServer;
+use cluster_proto::{NodeId, pb};
+use cluster_tls::tonic::{Authorizer, NodeTransport};
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use spice_runtime::Distributor;
+use thiserror::Error;
+use tokio_util::task::TaskTracker;
+
+use crate::control::ControlStreams;
+use crate::members::Members;
+use guard::GuardedSchedulerGrpc;
+
+type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
+
+/// A running Ballista scheduler, without a port of its own.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    server: Server,
+    transport: NodeTransport,
+    streams: Arc<ControlStreams>,
+    tasks: TaskTracker,
+}
+
+impl Engine {
+    /// Starts planning and task tracking for the scheduler `node_id`.
+    pub(crate) async fn start(
+        node_id: &NodeId,
+        transport: NodeTransport,
+        streams: Arc<ControlStreams>,
+        tasks: TaskTracker,
+    ) -> Result<Self, EngineError> {
+        let hints = streams.clone();
+        let config = Arc::new(config::scheduler(node_id, &transport, move || hints.poll_now()));
+        let cluster = BallistaCluster::new_from_config(&config)
+            .await
+            .map_err(|source| EngineError(Box::new(source)))?;
+        let server = create_scheduler(cluster, config)
+            .await
+            .map_err(|source| EngineError(Box::new(source)))?;
+        Ok(Self {
+            server,
+            transport,
+            streams,
+            tasks,
+        })
+    }
+
+    /// Ballista's own service, behind the guard.
+    pub(crate) fn service(
+        &self,
+        authorizer: Authorizer,
+        members: Arc<Members>,
+    ) -> SchedulerGrpcServer<GuardedSchedulerGrpc> {
+        SchedulerGrpcServer::new(GuardedSchedulerGrpc::new(
+            self.server.clone(),
+            authorizer,
+            members,
+        ))
+        .max_decoding_message_size(config::MESSAGE_LIMIT_BYTES)
+        .max_encoding_message_size(config::MESSAGE_LIMIT_BYTES)
+    }
+
+    /// The way queries enter.
+    pub(crate) fn distributor(&self) -> Arc<dyn Distributor> {
+        Arc::new(distributor::BallistaDistributor::new(self.clone()))
+    }
+
+    /// Gives the tasks of an executor that is gone to the others.
+    pub(crate) async fn executor_left(&self, id: &NodeId, reason: &str) {
+        let request = tonic::Request::new(ExecutorStoppedParams {
+            executor_id: id.to_string(),
+            reason: reason.to_owned(),
+        });
+        // It only posts to the event loop; that fails when the engine itself has stopped.
+        if let Err(status) = self.server.executor_stopped(request).await {
+            tracing::warn!(executor = %id, error = %status, "executor not removed from the engine");
+        }
+    }
+
+    /// The task slots of the executors that are connected now.
+    pub(crate) async fn task_slots(&self) -> usize {
+        let executors = self.server.state.executor_manager.get_executors_state().await;
+        executors.map_or(0, |executors| {
+            executors
+                .iter()
+                .map(|(metadata, _, _)| metadata.specification.vcores as usize)
+                .sum()
+        })
+    }
+
+    /// Stops a job that nobody waits for: its running tasks by command, the rest by removal.
+    ///
+    /// The command goes first, while the engine still knows which tasks run where; under pull
+    /// scheduling the engine itself has no way to reach an executor.
+    async fn cancel(&self, job_id: &JobId) {
+        for (executor, tasks) in self.running_tasks(job_id).await {
+            self.streams.cancel_tasks(&executor, tasks);
+        }
+        if let Err(error) = self.server.cancel_job(job_id.clone()).await {
+            tracing::warn!(job = %job_id, %error, "job not cancelled");
+        }
+    }
+
+    async fn running_tasks(&self, job_id: &JobId) -> Vec<(NodeId, Vec<pb::RunningTask>)> {
+        let jobs = self.server.state.task_manager.get_running_job_cache();
+        let Some(job) = jobs.get(job_id) else {
+            return vec![];
+        };
+        let running = job.execution_graph.read().await.running_tasks();
+        let mut by_executor: Vec<(NodeId, Vec<pb::RunningTask>)> = vec![];
+        for task in running {
+            let Ok(executor) = task.executor_id.parse::<NodeId>() else {
+                continue;
+            };
+            let command = pb::RunningTask {
+                task_id: task.task_id as u32,
+                job_id: task.job_id.to_string(),
+                stage_id: task.stage_id as u32,
+                partition_id: 0,
+            };
+            match by_executor.iter_mut().find(|(id, _)| *id == executor) {
+                Some((_, tasks)) => tasks.push(command),
+                None => by_executor.push((executor, vec![command])),
+            }
+        }
+        by_executor
+    }
+}
+
+/// The engine did not start.
+#[derive(Debug, Error)]
+#[error("the distributed query engine did not start")]
+pub(crate) struct EngineError(#[source] Box<ballista_core::error::BallistaError>);

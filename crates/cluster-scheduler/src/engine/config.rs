@@ -1,0 +1,78 @@
+use std::sync::Arc;
+
+use ballista_core::config::{BALLISTA_CLIENT_IO_RETRY_WAIT_TIME_MS, TaskSchedulingPolicy};
+use ballista_core::extension::SessionConfigExt;
+use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
+use ballista_scheduler::scheduler_server::JobIdGenerator;
+use cluster_proto::NodeId;
+use cluster_tls::Role;
+use cluster_tls::tonic::{NodeTransport, Security};
+use datafusion::prelude::SessionConfig;
+
+/// The scheduler's settings, with `work_available` called whenever an executor should poll.
+pub(super) fn scheduler(
+    node_id: &NodeId,
+    transport: &NodeTransport,
+    work_available: impl Fn() + Send + Sync + 'static,
+) -> SchedulerConfig {
+    let endpoint_transport = transport.clone();
+    SchedulerConfig {
+        scheduler_id: node_id.to_string(),
+        external_host: node_id.host().to_owned(),
+        bind_port: node_id.port(),
+        scheduling_policy: TaskSchedulingPolicy::PullStaged,
+        task_distribution: TaskDistributionPolicy::Bias,
+        // Shuffle files go when the client has its rows (see job.rs), not after a guess of
+        // how long that may take.
+        finished_job_data_clean_up_interval_seconds: 0,
+        grpc_server_max_decoding_message_size: MESSAGE_LIMIT_BYTES as u32,
+        grpc_server_max_encoding_message_size: MESSAGE_LIMIT_BYTES as u32,
+        grpc_client_max_message_size: MESSAGE_LIMIT_BYTES as u32,
+        executor_timeout_seconds: EXECUTOR_TIMEOUT_SECONDS,
+        expire_dead_executor_interval_seconds: EXECUTOR_REAPER_SECONDS,
+        no_executors_grace_period_seconds: EXECUTOR_TIMEOUT_SECONDS,
+        // Whatever the engine itself may dial goes through our transport or not at all.
+        override_create_grpc_client_endpoint: Some(Arc::new(move |endpoint| {
+            Ok(endpoint_transport.endpoint(endpoint, Role::Executor)?)
+        })),
+        use_tls: transport.security() == Security::Mutual,
+        job_id_generator: Some(Arc::new(RandomJobIds)),
+        on_work_available: Some(Arc::new(move |_| work_available())),
+        ..SchedulerConfig::default()
+    }
+}
+
+/// The settings of one distributed query over `task_slots` slots.
+pub(super) fn query(base: &SessionConfig, transport: &NodeTransport, task_slots: usize) -> SessionConfig {
+    base.clone()
+        .upgrade_for_ballista()
+        .with_target_partitions(task_slots.max(1))
+        .with_ballista_use_tls(transport.security() == Security::Mutual)
+        .with_ballista_grpc_client_max_message_size(MESSAGE_LIMIT_BYTES)
+        .set_u64(BALLISTA_CLIENT_IO_RETRY_WAIT_TIME_MS, FETCH_RETRY_WAIT_MS)
+}
+
+/// Job ids are part of shuffle tickets, so they are not guessable: upstream's own count up.
+struct RandomJobIds;
+
+#[async_trait::async_trait]
+impl JobIdGenerator for RandomJobIds {
+    async fn next_id(&self) -> String {
+        uuid::Uuid::new_v4().simple().to_string()
+    }
+}
+
+/// Plans travel whole; a wide query over many files passes gRPC's usual 4 MiB. Ballista's own
+/// default, and the same on every node.
+pub(super) const MESSAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Upstream waits 180 s before it believes that a silent executor is dead. Three missed
+/// heartbeats of ten seconds are enough, and a query waits no longer than it must.
+const EXECUTOR_TIMEOUT_SECONDS: u64 = 30;
+
+/// How often silence is looked for; upstream's 15 s would add half of itself to every loss.
+const EXECUTOR_REAPER_SECONDS: u64 = 5;
+
+/// Between two tries to fetch a shuffle block. Upstream waits three seconds, three times, which
+/// a query feels whenever an executor dies; a peer that is alive answers within this.
+const FETCH_RETRY_WAIT_MS: u64 = 200;

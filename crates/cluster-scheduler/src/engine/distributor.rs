@@ -1,0 +1,94 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use spice_runtime::{Distributor, QueryError};
+
+use super::job::Job;
+use super::results::{self, ResultError};
+use super::{Engine, config};
+
+/// Runs plans on the executors of this scheduler.
+pub(super) struct BallistaDistributor {
+    engine: Engine,
+}
+
+impl BallistaDistributor {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    async fn session(&self, base: &SessionContext) -> Result<Arc<SessionContext>, QueryError> {
+        let task_slots = self.engine.task_slots().await;
+        if task_slots == 0 {
+            return Err(QueryError::Unavailable(
+                "no executor is connected to this scheduler".to_owned(),
+            ));
+        }
+        let state = base.state();
+        let config = config::query(state.config(), &self.engine.transport, task_slots);
+        let rules = ballista_core::optimizer::with_ballista_optimizer_rules(state.optimizers());
+        let state = SessionStateBuilder::new_from_existing(state)
+            .with_config(config)
+            .with_optimizer_rules(rules)
+            .build();
+        Ok(Arc::new(SessionContext::new_with_state(state)))
+    }
+
+    async fn attempt(
+        &self,
+        session: Arc<SessionContext>,
+        plan: &LogicalPlan,
+    ) -> Result<SendableRecordBatchStream, ResultError> {
+        let schema = announced_schema(&session, plan)?;
+        let finished = Job::submit(&self.engine, session, plan).await?.finished().await?;
+        results::open(&self.engine.transport, schema, finished).await
+    }
+}
+
+#[async_trait]
+impl Distributor for BallistaDistributor {
+    async fn execute(
+        &self,
+        session: SessionContext,
+        plan: LogicalPlan,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
+        let session = self.session(&session).await?;
+        let mut attempts_left = ATTEMPTS;
+        loop {
+            attempts_left -= 1;
+            match self.attempt(session.clone(), &plan).await {
+                // The job succeeded and then an executor took its rows with it. Nothing has
+                // reached the client yet, so the query can simply run again.
+                Err(ResultError::Lost(error)) if attempts_left > 0 => {
+                    tracing::warn!(%error, attempts_left, "results lost with an executor, running the query again");
+                }
+                outcome => return outcome.map_err(QueryError::from),
+            }
+        }
+    }
+}
+
+/// The columns that the client was told to expect: those of the analyzed plan.
+fn announced_schema(session: &SessionContext, plan: &LogicalPlan) -> Result<SchemaRef, ResultError> {
+    let state = session.state();
+    let analyzed = state
+        .analyzer()
+        .execute_and_check(plan.clone(), state.config_options(), |_, _| {})
+        .map_err(ResultError::Planning)?;
+    Ok(analyzed.schema().inner().clone())
+}
+
+impl fmt::Debug for BallistaDistributor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BallistaDistributor").finish_non_exhaustive()
+    }
+}
+
+/// One for each executor that may reasonably die during one query, and one more.
+const ATTEMPTS: u32 = 3;

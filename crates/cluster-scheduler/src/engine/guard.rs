@@ -1,0 +1,227 @@
+//! Ballista's scheduler service behind the authorizer.
+//!
+//! Upstream believes the executor id in each message and unwraps fields that a peer may leave
+//! out. Here every method first obtains its permit, then every sender field is compared with
+//! the certificate, then every field that upstream unwraps is required; only then the call
+//! goes through.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpc;
+use ballista_core::serde::protobuf::{
+    CancelJobParams, CancelJobResult, CleanJobDataParams, CleanJobDataResult,
+    CreateUpdateSessionParams, CreateUpdateSessionResult, ExecuteQueryParams, ExecuteQueryResult,
+    ExecutorRegistration, ExecutorStoppedParams, ExecutorStoppedResult, GetJobMetricsParams,
+    GetJobMetricsResult, GetJobStatusParams, GetJobStatusResult, HeartBeatParams, HeartBeatResult,
+    PollWorkParams, PollWorkResult, RegisterExecutorParams, RegisterExecutorResult,
+    RemoveSessionParams, RemoveSessionResult, TaskStatus, UpdateTaskStatusParams,
+    UpdateTaskStatusResult, task_status,
+};
+use cluster_proto::NodeId;
+use cluster_tls::tonic::{Authorizer, Method, Permit};
+use futures::Stream;
+use tonic::{Request, Response, Status};
+
+use super::Server;
+use crate::authorization as method;
+use crate::members::Members;
+use crate::status::Refused;
+
+#[derive(Clone)]
+pub(crate) struct GuardedSchedulerGrpc {
+    inner: Server,
+    authorizer: Authorizer,
+    members: Arc<Members>,
+}
+
+impl GuardedSchedulerGrpc {
+    pub(super) fn new(inner: Server, authorizer: Authorizer, members: Arc<Members>) -> Self {
+        Self {
+            inner,
+            authorizer,
+            members,
+        }
+    }
+
+    /// Accepts `claimed` as the sender of a permitted call.
+    fn sender<M: Method>(&self, permit: &Permit<M>, claimed: &str) -> Result<NodeId, Refused> {
+        let id: NodeId = claimed
+            .parse()
+            .map_err(|_| Refused::Malformed("the executor id is no host:port"))?;
+        self.members.claim(&self.authorizer, permit, &id)?;
+        Ok(id)
+    }
+
+    /// Accepts a registration whose every address belongs to the sender, and which has all
+    /// the fields that upstream takes for granted.
+    fn registration<M: Method>(
+        &self,
+        permit: &Permit<M>,
+        metadata: Option<&ExecutorRegistration>,
+    ) -> Result<NodeId, Refused> {
+        let metadata = metadata.ok_or(Refused::Malformed("the registration is missing"))?;
+        let id = self.sender(permit, &metadata.id)?;
+        let addressed = metadata
+            .host
+            .as_deref()
+            .and_then(|host| NodeId::new(host, id.port()).ok())
+            .is_some_and(|address| address == id)
+            && metadata.port == u32::from(id.port())
+            && metadata.grpc_port == u32::from(id.port());
+        if !addressed {
+            return Err(self.authorizer.refuse_foreign_sender(permit).into());
+        }
+        if metadata.specification.is_none() || metadata.os_info.is_none() {
+            return Err(Refused::Malformed("the registration is incomplete"));
+        }
+        Ok(id)
+    }
+
+    /// Accepts task reports that speak of the sender's own work only.
+    fn reports<M: Method>(
+        &self,
+        permit: &Permit<M>,
+        sender: &NodeId,
+        reports: &[TaskStatus],
+    ) -> Result<(), Refused> {
+        let foreign = reports.iter().any(|report| {
+            let reporter = match &report.status {
+                Some(task_status::Status::Running(task)) => &task.executor_id,
+                Some(task_status::Status::Successful(task)) => &task.executor_id,
+                Some(task_status::Status::Failed(_)) | None => return false,
+            };
+            !reporter.eq_ignore_ascii_case(sender.as_str())
+        });
+        if foreign {
+            return Err(self.authorizer.refuse_foreign_sender(permit).into());
+        }
+        if reports.iter().any(|report| report.status.is_none()) {
+            return Err(Refused::Malformed("a task report has no status"));
+        }
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl SchedulerGrpc for GuardedSchedulerGrpc {
+    type ExecuteQueryPushStream =
+        Pin<Box<dyn Stream<Item = Result<GetJobStatusResult, Status>> + Send>>;
+
+    async fn poll_work(
+        &self,
+        request: Request<PollWorkParams>,
+    ) -> Result<Response<PollWorkResult>, Status> {
+        let permit = self.authorizer.permit::<method::PollWork, _>(&request)?;
+        let message = request.get_ref();
+        let sender = self.registration(&permit, message.metadata.as_ref())?;
+        self.reports(&permit, &sender, &message.task_status)?;
+        self.inner.poll_work(request).await
+    }
+
+    async fn register_executor(
+        &self,
+        request: Request<RegisterExecutorParams>,
+    ) -> Result<Response<RegisterExecutorResult>, Status> {
+        let permit = self.authorizer.permit::<method::RegisterExecutor, _>(&request)?;
+        self.registration(&permit, request.get_ref().metadata.as_ref())?;
+        self.inner.register_executor(request).await
+    }
+
+    async fn heart_beat_from_executor(
+        &self,
+        request: Request<HeartBeatParams>,
+    ) -> Result<Response<HeartBeatResult>, Status> {
+        let permit = self.authorizer.permit::<method::HeartBeatFromExecutor, _>(&request)?;
+        let message = request.get_ref();
+        let sender = self.registration(&permit, message.metadata.as_ref())?;
+        if !message.executor_id.eq_ignore_ascii_case(sender.as_str()) {
+            return Err(self.authorizer.refuse_foreign_sender(&permit).into());
+        }
+        self.inner.heart_beat_from_executor(request).await
+    }
+
+    async fn update_task_status(
+        &self,
+        request: Request<UpdateTaskStatusParams>,
+    ) -> Result<Response<UpdateTaskStatusResult>, Status> {
+        let permit = self.authorizer.permit::<method::UpdateTaskStatus, _>(&request)?;
+        let message = request.get_ref();
+        let sender = self.sender(&permit, &message.executor_id)?;
+        self.reports(&permit, &sender, &message.task_status)?;
+        SchedulerGrpc::update_task_status(&self.inner, request).await
+    }
+
+    async fn executor_stopped(
+        &self,
+        request: Request<ExecutorStoppedParams>,
+    ) -> Result<Response<ExecutorStoppedResult>, Status> {
+        let permit = self.authorizer.permit::<method::ExecutorStopped, _>(&request)?;
+        self.sender(&permit, &request.get_ref().executor_id)?;
+        self.inner.executor_stopped(request).await
+    }
+
+    async fn create_update_session(
+        &self,
+        request: Request<CreateUpdateSessionParams>,
+    ) -> Result<Response<CreateUpdateSessionResult>, Status> {
+        self.authorizer.permit::<method::CreateUpdateSession, _>(&request)?;
+        self.inner.create_update_session(request).await
+    }
+
+    async fn remove_session(
+        &self,
+        request: Request<RemoveSessionParams>,
+    ) -> Result<Response<RemoveSessionResult>, Status> {
+        self.authorizer.permit::<method::RemoveSession, _>(&request)?;
+        self.inner.remove_session(request).await
+    }
+
+    async fn execute_query_push(
+        &self,
+        request: Request<ExecuteQueryParams>,
+    ) -> Result<Response<Self::ExecuteQueryPushStream>, Status> {
+        self.authorizer.permit::<method::ExecuteQueryPush, _>(&request)?;
+        self.inner.execute_query_push(request).await
+    }
+
+    async fn execute_query(
+        &self,
+        request: Request<ExecuteQueryParams>,
+    ) -> Result<Response<ExecuteQueryResult>, Status> {
+        self.authorizer.permit::<method::ExecuteQuery, _>(&request)?;
+        self.inner.execute_query(request).await
+    }
+
+    async fn get_job_status(
+        &self,
+        request: Request<GetJobStatusParams>,
+    ) -> Result<Response<GetJobStatusResult>, Status> {
+        self.authorizer.permit::<method::GetJobStatus, _>(&request)?;
+        self.inner.get_job_status(request).await
+    }
+
+    async fn get_job_metrics(
+        &self,
+        request: Request<GetJobMetricsParams>,
+    ) -> Result<Response<GetJobMetricsResult>, Status> {
+        self.authorizer.permit::<method::GetJobMetrics, _>(&request)?;
+        self.inner.get_job_metrics(request).await
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<CancelJobParams>,
+    ) -> Result<Response<CancelJobResult>, Status> {
+        self.authorizer.permit::<method::CancelJob, _>(&request)?;
+        SchedulerGrpc::cancel_job(&self.inner, request).await
+    }
+
+    async fn clean_job_data(
+        &self,
+        request: Request<CleanJobDataParams>,
+    ) -> Result<Response<CleanJobDataResult>, Status> {
+        self.authorizer.permit::<method::CleanJobData, _>(&request)?;
+        self.inner.clean_job_data(request).await
+    }
+}

@@ -1,0 +1,183 @@
+//! Fetching the rows of a finished job from the executors that hold them.
+
+use std::collections::HashMap;
+
+use arrow_flight::Ticket;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use ballista_core::serde::protobuf::{self, PartitionLocation};
+use ballista_core::serde::scheduler::{Action, ShuffleFileKind};
+use cluster_proto::NodeId;
+use cluster_tls::tonic::{ChannelOptions, NodeTransport};
+use cluster_tls::{NodeAddress, Role};
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use prost::Message;
+use spice_runtime::QueryError;
+use thiserror::Error;
+use tonic::transport::Channel;
+
+use super::config::MESSAGE_LIMIT_BYTES;
+use super::job::{FinishedJob, JobLease};
+
+/// Why a job gave no rows.
+#[derive(Debug, Error)]
+pub(super) enum ResultError {
+    /// The plan is wrong, before anything was sent.
+    #[error(transparent)]
+    Planning(DataFusionError),
+    /// The job failed; the text is the engine's.
+    #[error("{0}")]
+    Failed(String),
+    /// The job succeeded and its rows are out of reach.
+    #[error("the rows of a finished query could not be fetched: {0}")]
+    Lost(String),
+}
+
+impl From<ResultError> for QueryError {
+    fn from(error: ResultError) -> Self {
+        match error {
+            ResultError::Planning(error) => Self::from(error),
+            ResultError::Failed(message) => Self::Failed(clean_engine_message(&message)),
+            ResultError::Lost(message) => Self::Failed(message),
+        }
+    }
+}
+
+/// Opens the rows of `job`, in the order of its partitions.
+///
+/// Up to [`REPLAY_WINDOW_BYTES`] are fetched before anything is returned: a result that fits
+/// is complete or an error that the caller may answer by running the query again.
+pub(super) async fn open(
+    transport: &NodeTransport,
+    schema: SchemaRef,
+    job: FinishedJob,
+) -> Result<SendableRecordBatchStream, ResultError> {
+    let mut rows = partitions(transport, job.locations)?;
+    let mut window = vec![];
+    let mut window_bytes = 0;
+    while window_bytes < REPLAY_WINDOW_BYTES {
+        match rows.try_next().await {
+            Ok(Some(batch)) => {
+                window_bytes += batch.get_array_memory_size();
+                window.push(Ok(batch));
+            }
+            Ok(None) => break,
+            Err(error) => return Err(ResultError::Lost(error.to_string())),
+        }
+    }
+    let announced = schema.clone();
+    let rows = stream::iter(window)
+        .chain(rows)
+        .map(move |batch| announce(batch?, &announced));
+    Ok(Box::pin(RecordBatchStreamAdapter::new(
+        schema,
+        holding(job.lease, rows.boxed()),
+    )))
+}
+
+type Rows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
+
+fn partitions(transport: &NodeTransport, locations: Vec<PartitionLocation>) -> Result<Rows, ResultError> {
+    let mut channels = HashMap::new();
+    let mut fetches = vec![];
+    for location in locations {
+        let address = executor_address(&location)?;
+        let channel = channels
+            .entry(address)
+            .or_insert_with_key(|address| {
+                transport.channel(address, Role::Executor, &ChannelOptions::default())
+            })
+            .clone();
+        fetches.push(fetch(channel, ticket(location)?));
+    }
+    // Started ahead of their turn and read in order, so that the next partition is on its way
+    // while the client still reads this one.
+    Ok(stream::iter(fetches)
+        .buffered(FETCHES_AHEAD)
+        .try_flatten()
+        .boxed())
+}
+
+fn executor_address(location: &PartitionLocation) -> Result<NodeAddress, ResultError> {
+    let executor = location.executor_meta.as_ref();
+    let executor = executor.ok_or_else(|| ResultError::Lost("no executor named".to_owned()))?;
+    let port = u16::try_from(executor.port).map_err(|error| ResultError::Lost(error.to_string()))?;
+    let id = NodeId::new(&executor.host, port).map_err(|error| ResultError::Lost(error.to_string()))?;
+    NodeAddress::new(id.host(), port).map_err(|error| ResultError::Lost(error.to_string()))
+}
+
+fn ticket(location: PartitionLocation) -> Result<Ticket, ResultError> {
+    let lost = |what: &dyn std::fmt::Display| ResultError::Lost(what.to_string());
+    let executor = location.executor_meta.clone().unwrap_or_default();
+    let layout = location.layout();
+    let file_id = location.file_id;
+    let id = location
+        .partition_id
+        .ok_or_else(|| lost(&"no partition named"))?;
+    let action = Action::FetchPartition {
+        job_id: id.job_id.into(),
+        stage_id: id.stage_id as usize,
+        partition_id: id.partition_id as usize,
+        host: executor.host,
+        port: u16::try_from(executor.port).map_err(|error| lost(&error))?,
+        file_id,
+        layout,
+        file_kind: ShuffleFileKind::Data,
+        byte_ranges: vec![],
+    };
+    let action: protobuf::Action = action.try_into().map_err(|error: ballista_core::error::BallistaError| lost(&error))?;
+    Ok(Ticket::new(action.encode_to_vec()))
+}
+
+/// A batch under the schema that was announced: physical plans may know better which columns
+/// hold no nulls, and clients compare schemas to the letter.
+fn announce(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns().to_vec();
+    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+}
+
+async fn fetch(channel: Channel, ticket: Ticket) -> Result<Rows, DataFusionError> {
+    let mut client = FlightServiceClient::new(channel)
+        .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
+        .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
+    let flight_data = client
+        .do_get(ticket)
+        .await
+        .map_err(|status| DataFusionError::External(Box::new(status)))?
+        .into_inner();
+    let batches = FlightRecordBatchStream::new_from_flight_data(
+        flight_data.map_err(|status| FlightError::Tonic(Box::new(status))),
+    );
+    Ok(batches
+        .map_err(|error| DataFusionError::External(Box::new(error)))
+        .boxed())
+}
+
+/// Passes `rows` on and keeps the job's files until the last one was read, or the reader left.
+fn holding(lease: JobLease, rows: Rows) -> Rows {
+    stream::unfold((lease, rows), |(lease, mut rows)| async move {
+        rows.next().await.map(|item| (item, (lease, rows)))
+    })
+    .boxed()
+}
+
+/// The part of a failed job's text that the author of the query can use. Ballista prefixes
+/// the error of the task with the job and stage it ran in.
+fn clean_engine_message(message: &str) -> String {
+    let start = message.rfind("DataFusionError(").map_or(0, |at| at);
+    message[start..].trim().to_owned()
+}
+
+/// A result up to this size is held until it is complete, so that the loss of the executor
+/// that holds it costs time and not the query.
+const REPLAY_WINDOW_BYTES: usize = 8 * 1024 * 1024;
+
+/// Partitions that are opened before the client asks for them.
+const FETCHES_AHEAD: usize = 4;

@@ -1,0 +1,14 @@
+use cluster_proto::NodeId;
+
+/// What a scheduler tells its composition, in meaning rather than metric names. Must not block.
+pub trait SchedulerEvents: Send + Sync + 'static {
+    /// An executor opened its control stream; `connected` executors have one now.
+    fn executor_connected(&self, id: &NodeId, connected: usize);
+
+    /// The control stream of an executor ended; `connected` executors have one now. The
+    /// executor may come back within the grace period, or leave.
+    fn executor_disconnected(&self, id: &NodeId, connected: usize);
+
+    /// An executor announced its end, or did not come back in time: its tasks go to others.
+    fn executor_left(&self, id: &NodeId, reason: &str);
+}

@@ -1,0 +1,215 @@
+//! Which executor ids are taken, and by whom.
+//!
+//! An id is bound to the identity that first used it, for as long as that executor shows signs
+//! of life. Two certificates may share a host name (`localhost` does), so the name check alone
+//! would let one executor speak as its neighbour.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cluster_proto::NodeId;
+use cluster_tls::PeerIdentity;
+use cluster_tls::tonic::{Authorizer, Denied, Method, Permit};
+
+/// One executor as an operator wants to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberSummary {
+    /// The id, which is the address the executor advertises.
+    pub id: NodeId,
+    /// Tasks that it may run at the same time; zero until it said so.
+    pub task_slots: u32,
+    /// Tasks that it runs now.
+    pub tasks_active: u32,
+    /// Tasks that it has finished since it started.
+    pub tasks_total: u64,
+}
+
+/// The executors that this scheduler knows.
+#[derive(Debug)]
+pub(crate) struct Members {
+    silence_limit: Duration,
+    table: Mutex<HashMap<NodeId, Member>>,
+}
+
+#[derive(Debug)]
+struct Member {
+    owner: Owner,
+    last_seen: Instant,
+    connected: bool,
+    task_slots: u32,
+    tasks_active: u32,
+    tasks_total: u64,
+}
+
+/// What stays the same about a node when its certificate is renewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Owner {
+    Anonymous,
+    Uri(String),
+    /// The names of a certificate without a URI; a renewal keeps them, its fingerprint not.
+    Names(Vec<String>),
+}
+
+impl Members {
+    pub(crate) fn new(silence_limit: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            silence_limit,
+            table: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// Accepts `claimed` as the id of the sender of a permitted call, or refuses it: the host
+    /// must be a name of the certificate, and nobody else alive may hold the id.
+    pub(crate) fn claim<M: Method>(
+        &self,
+        authorizer: &Authorizer,
+        permit: &Permit<M>,
+        claimed: &NodeId,
+    ) -> Result<(), Denied> {
+        if !permit.speaks_for(claimed.host()) {
+            return Err(authorizer.refuse_foreign_sender(permit));
+        }
+        let owner = Owner::of(permit.peer().map(Arc::as_ref));
+        if self.bind(claimed, owner, Instant::now()) {
+            Ok(())
+        } else {
+            Err(authorizer.refuse_foreign_sender(permit))
+        }
+    }
+
+    /// Marks whether the control stream of `id` is open.
+    pub(crate) fn set_connection(&self, id: &NodeId, state: ControlState) {
+        if let Some(member) = self.lock().get_mut(id) {
+            member.connected = state == ControlState::Open;
+        }
+    }
+
+    pub(crate) fn record_statistics(&self, id: &NodeId, slots: u32, active: u32, total: u64) {
+        if let Some(member) = self.lock().get_mut(id) {
+            member.task_slots = slots;
+            member.tasks_active = active;
+            member.tasks_total = total;
+        }
+    }
+
+    pub(crate) fn forget(&self, id: &NodeId) {
+        self.lock().remove(id);
+    }
+
+    /// The executors whose control stream is open, in the order of their ids.
+    pub(crate) fn connected(&self) -> Vec<MemberSummary> {
+        let table = self.lock();
+        let mut members: Vec<_> = table
+            .iter()
+            .filter(|(_, member)| member.connected)
+            .map(|(id, member)| MemberSummary {
+                id: id.clone(),
+                task_slots: member.task_slots,
+                tasks_active: member.tasks_active,
+                tasks_total: member.tasks_total,
+            })
+            .collect();
+        members.sort_by(|a, b| a.id.cmp(&b.id));
+        members
+    }
+
+    fn bind(&self, id: &NodeId, owner: Owner, now: Instant) -> bool {
+        let mut table = self.lock();
+        if let Some(member) = table.get_mut(id) {
+            let alive = member.connected || now.duration_since(member.last_seen) < self.silence_limit;
+            if member.owner == owner {
+                member.last_seen = now;
+                return true;
+            }
+            if alive {
+                return false;
+            }
+        } else if table.len() >= MEMBER_LIMIT {
+            return false;
+        }
+        table.insert(id.clone(), Member::new(owner, now));
+        true
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Member>> {
+        // A panic elsewhere cannot leave the table half-changed: every change is one insert.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an executor's control stream is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ControlState {
+    Open,
+    Closed,
+}
+
+impl Member {
+    fn new(owner: Owner, now: Instant) -> Self {
+        Self {
+            owner,
+            last_seen: now,
+            connected: false,
+            task_slots: 0,
+            tasks_active: 0,
+            tasks_total: 0,
+        }
+    }
+}
+
+impl Owner {
+    fn of(peer: Option<&PeerIdentity>) -> Self {
+        match peer {
+            None => Self::Anonymous,
+            Some(peer) => match peer.uri() {
+                Some(uri) => Self::Uri(uri.to_owned()),
+                None => Self::Names(sorted_names(peer)),
+            },
+        }
+    }
+}
+
+fn sorted_names(peer: &PeerIdentity) -> Vec<String> {
+    let mut names: Vec<_> = peer.names().iter().map(ToString::to_string).collect();
+    names.sort();
+    names
+}
+
+/// More executors than one scheduler can drive; a bound against a peer that invents ids.
+const MEMBER_LIMIT: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> NodeId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_id_belongs_to_its_first_owner_while_that_one_lives() {
+        let members = Members::new(Duration::from_secs(30));
+        let start = Instant::now();
+        let first = Owner::Uri("spiffe://cluster.local/executor/a".to_owned());
+        let second = Owner::Uri("spiffe://cluster.local/executor/b".to_owned());
+        assert!(members.bind(&id("localhost:1"), first.clone(), start));
+        assert!(members.bind(&id("localhost:1"), first, start));
+        assert!(!members.bind(&id("localhost:1"), second.clone(), start));
+        assert!(members.bind(&id("localhost:2"), second, start));
+    }
+
+    #[test]
+    fn an_id_passes_on_after_silence_but_not_from_an_open_stream() {
+        let members = Members::new(Duration::from_secs(30));
+        let start = Instant::now();
+        let later = start + Duration::from_secs(31);
+        let first = Owner::Names(vec!["aa".to_owned()]);
+        let second = Owner::Names(vec!["bb".to_owned()]);
+        assert!(members.bind(&id("localhost:1"), first, start));
+        members.set_connection(&id("localhost:1"), ControlState::Open);
+        assert!(!members.bind(&id("localhost:1"), second.clone(), later));
+        members.set_connection(&id("localhost:1"), ControlState::Closed);
+        assert!(members.bind(&id("localhost:1"), second, later));
+    }
+}

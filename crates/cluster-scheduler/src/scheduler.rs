@@ -1,0 +1,168 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_proto::NodeId;
+use cluster_proto::pb::cluster_service_server::ClusterServiceServer;
+use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport};
+use spice_runtime::Distributor;
+use spicepod::App;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Server;
+
+use crate::cluster_service::{ClusterServiceState, GuardedClusterService};
+use crate::control::ControlStreams;
+use crate::engine::Engine;
+use crate::events::SchedulerEvents;
+use crate::members::{MemberSummary, Members};
+
+/// What a scheduler is made from.
+pub struct SchedulerOptions {
+    /// The address that other nodes reach this scheduler's internal port at.
+    pub node_id: NodeId,
+    /// The application that executors are given.
+    pub app: Arc<App>,
+    /// How the internal port is served and executors are dialled.
+    pub transport: NodeTransport,
+    /// Told of every authorization decision.
+    pub decisions: Arc<dyn Decisions>,
+    /// Told of what happens to executors.
+    pub events: Arc<dyn SchedulerEvents>,
+}
+
+/// A scheduler: cluster state, services of the internal port, and the way queries enter.
+#[derive(Clone)]
+pub struct Scheduler {
+    authorizer: Authorizer,
+    transport: NodeTransport,
+    members: Arc<Members>,
+    engine: Engine,
+    state: Arc<ClusterServiceState>,
+}
+
+impl Scheduler {
+    /// Starts the engine. Nothing listens until [`Scheduler::serve`].
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when the distributed engine refuses to start.
+    pub async fn start(options: SchedulerOptions) -> Result<Self, StartError> {
+        let tasks = TaskTracker::new();
+        let streams = Arc::new(ControlStreams::default());
+        let members = Members::new(MEMBER_SILENCE_LIMIT);
+        let engine = Engine::start(
+            &options.node_id,
+            options.transport.clone(),
+            streams.clone(),
+            tasks.clone(),
+        )
+        .await
+        .map_err(|source| StartError(Box::new(source)))?;
+        let state = Arc::new(ClusterServiceState {
+            node_id: options.node_id,
+            app: options.app,
+            members: members.clone(),
+            streams,
+            engine: engine.clone(),
+            events: options.events,
+            shutdown: CancellationToken::new(),
+            tasks,
+        });
+        Ok(Self {
+            authorizer: Authorizer::new(options.decisions),
+            transport: options.transport,
+            members,
+            engine,
+            state,
+        })
+    }
+
+    /// The way queries enter: runs plans on the connected executors.
+    pub fn distributor(&self) -> Arc<dyn Distributor> {
+        self.engine.distributor()
+    }
+
+    /// The executors whose control stream is open.
+    pub fn executors(&self) -> Vec<MemberSummary> {
+        self.members.connected()
+    }
+
+    /// Serves the internal port on `listener` until `shutdown`, then lets running calls end
+    /// within a grace period.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError`] when the listener fails for good.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let cluster = GuardedClusterService::new(self.authorizer.clone(), self.state.clone());
+        let server = Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE))
+            .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
+            .http2_max_header_list_size(Some(HEADER_LIMIT_BYTES))
+            .add_service(
+                ClusterServiceServer::new(cluster)
+                    .max_decoding_message_size(CONTROL_MESSAGE_LIMIT_BYTES)
+                    .max_encoding_message_size(CONTROL_MESSAGE_LIMIT_BYTES),
+            )
+            .add_service(self.engine.service(self.authorizer.clone(), self.members.clone()))
+            .serve_with_incoming_shutdown(
+                self.transport.incoming(listener),
+                shutdown.clone().cancelled_owned(),
+            );
+        let grace = async {
+            shutdown.cancelled().await;
+            self.state.shutdown.cancel();
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
+        };
+        let served = tokio::select! {
+            served = server => served.map_err(ServeError),
+            () = grace => Ok(()),
+        };
+        self.stop().await;
+        served
+    }
+
+    /// Ends the tasks of this scheduler: control streams and job clean-up.
+    async fn stop(&self) {
+        self.state.shutdown.cancel();
+        self.state.tasks.close();
+        if timeout(SHUTDOWN_GRACE, self.state.tasks.wait()).await.is_err() {
+            tracing::warn!("scheduler tasks did not end in time");
+        }
+    }
+}
+
+/// A scheduler did not start.
+#[derive(Debug, Error)]
+#[error("the scheduler did not start")]
+pub struct StartError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+/// The internal port stopped serving.
+#[derive(Debug, Error)]
+#[error("the internal port of the scheduler failed")]
+pub struct ServeError(#[source] tonic::transport::Error);
+
+/// An executor id is free for another identity after three missed heartbeats.
+const MEMBER_SILENCE_LIMIT: Duration = Duration::from_secs(30);
+
+/// A network that drops packets in silence is noticed within twice this.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// Calls that one peer may have open at once; a node needs a few dozen.
+const STREAMS_PER_CONNECTION: u32 = 256;
+
+const HEADER_LIMIT_BYTES: u32 = 16 * 1024;
+
+/// Control calls carry an application definition at most.
+const CONTROL_MESSAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Calls in flight end within this after a request to stop, or are cut.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);

@@ -1,0 +1,224 @@
+//! A cluster of real processes on free ports.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use arrow::array::RecordBatch;
+use cluster_tls::{CredentialPaths, Role};
+use futures::future::try_join_all;
+use tempfile::TempDir;
+
+use crate::log::LogLine;
+use crate::metrics::Metrics;
+use crate::node::{Launch, Listener, Node, Signals};
+use crate::pki::{Leaf, TestPki};
+use crate::sql::SqlClient;
+
+mod arguments;
+mod plan;
+
+pub use arguments::{NodeArguments, Ports, Protection};
+pub use plan::{ClusterPlan, NodePlan, Security};
+
+/// One scheduler and its executors, ready when made and killed when dropped.
+#[derive(Debug)]
+pub struct TestCluster {
+    plan: ClusterPlan,
+    pki: TestPki,
+    /// The nodes' data directories.
+    directory: TempDir,
+    scheduler_address: SocketAddr,
+    /// The scheduler first.
+    nodes: Vec<Node>,
+}
+
+impl TestCluster {
+    /// Starts the scheduler, then all executors at once, and waits until each says it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When a node does not start, with everything it wrote.
+    pub async fn start(plan: ClusterPlan) -> Result<Self> {
+        let pki = TestPki::new()?;
+        let directory = tempfile::tempdir().context("cannot make a directory for the nodes")?;
+        let mut cluster = Self {
+            scheduler_address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            nodes: Vec::new(),
+            plan,
+            pki,
+            directory,
+        };
+        let scheduler = cluster.launch(Role::Scheduler, &cluster.plan.scheduler)?;
+        let scheduler = Node::start(scheduler).await?;
+        cluster.scheduler_address = scheduler.address(Listener::Internal)?;
+        cluster.nodes.push(scheduler);
+        let executors = cluster.plan.executors.iter();
+        let launches: Vec<Launch> = executors
+            .map(|node| cluster.launch(Role::Executor, node))
+            .collect::<Result<_>>()?;
+        let executors = try_join_all(launches.into_iter().map(Node::start)).await?;
+        cluster.nodes.extend(executors);
+        Ok(cluster)
+    }
+
+    /// Adds an executor to the running cluster, also in the place of one that ended.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, with everything it wrote.
+    pub async fn add_executor(&mut self, node: &NodePlan) -> Result<()> {
+        let started = Node::start(self.launch(Role::Executor, node)?).await?;
+        self.nodes.retain(|known| known.name() != node.name);
+        self.nodes.push(started);
+        Ok(())
+    }
+
+    /// How an executor of this cluster is started; for tests that expect it to be refused.
+    ///
+    /// # Errors
+    ///
+    /// When its certificate cannot be written.
+    pub fn executor_launch(&self, node: &NodePlan) -> Result<Launch> {
+        self.launch(Role::Executor, node)
+    }
+
+    /// The authority of this cluster; without a use where connections are plaintext.
+    #[must_use]
+    pub fn pki(&self) -> &TestPki {
+        &self.pki
+    }
+
+    /// The node of this name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        let node = self.nodes.iter().find(|node| node.name() == name);
+        node.with_context(|| format!("there is no node {name}"))
+    }
+
+    /// The node of this name, to end it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn node_mut(&mut self, name: &str) -> Result<&mut Node> {
+        let node = self.nodes.iter_mut().find(|node| node.name() == name);
+        node.with_context(|| format!("there is no node {name}"))
+    }
+
+    /// What a node wrote so far.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node.
+    pub fn logs(&self, name: &str) -> Result<Vec<Arc<LogLine>>> {
+        Ok(self.node(name)?.log().lines())
+    }
+
+    /// Waits for an event of a node, one that it wrote already included.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such event within `patience`, with the last lines of the node.
+    pub async fn wait_for_event(
+        &self,
+        name: &str,
+        wanted: impl Fn(&LogLine) -> bool,
+        patience: Duration,
+    ) -> Result<Arc<LogLine>> {
+        let line = self.node(name)?.log().wait_for(wanted, patience).await;
+        line.with_context(|| format!("waiting for an event of {name}"))
+    }
+
+    /// Ends a node at once (SIGKILL).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node, or it cannot be signalled.
+    pub async fn kill(&mut self, name: &str) -> Result<()> {
+        self.node_mut(name)?.kill().await
+    }
+
+    /// Asks a node to end (SIGTERM) and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node, or it does not end within the patience of the plan.
+    pub async fn terminate(&mut self, name: &str) -> Result<ExitStatus> {
+        let patience = self.plan.patience;
+        self.node_mut(name)?.terminate(patience).await
+    }
+
+    /// Runs a query on the scheduler.
+    ///
+    /// # Errors
+    ///
+    /// What the scheduler refuses and why.
+    pub async fn sql(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        let scheduler = self.nodes.first().context("the cluster has no scheduler")?;
+        let mut client = SqlClient::connect(scheduler.address(Listener::Flight)?).await?;
+        client.query(sql).await
+    }
+
+    /// The metrics of a node.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node, or it does not answer.
+    pub async fn metrics(&self, name: &str) -> Result<Metrics> {
+        Metrics::scrape(self.node(name)?.address(Listener::Metrics)?).await
+    }
+
+    fn launch(&self, role: Role, node: &NodePlan) -> Result<Launch> {
+        let data = self.directory.path().join(&node.name);
+        let arguments = NodeArguments {
+            role,
+            manifest: (role == Role::Scheduler).then(|| self.plan.manifest.clone()),
+            host: node.host.clone(),
+            protection: self.protection(role, node)?,
+            scheduler: (role == Role::Executor).then_some(self.scheduler_address.port()),
+            ports: Ports::any(role),
+            data,
+        };
+        let mut arguments: Vec<OsString> = arguments.to_args();
+        if let Some(slots) = node.task_slots {
+            arguments.extend(["--task-slots".into(), slots.to_string().into()]);
+        }
+        arguments.extend(node.arguments.iter().map(OsString::from));
+        Ok(Launch {
+            name: node.name.clone(),
+            program: self.plan.program.clone(),
+            arguments,
+            signals: Signals::Shared,
+            patience: self.plan.patience,
+        })
+    }
+
+    fn protection(&self, role: Role, node: &NodePlan) -> Result<Protection> {
+        match self.plan.security {
+            Security::Plaintext => Ok(Protection::Insecure),
+            Security::Mutual => Ok(Protection::Mutual(self.credentials(role, node)?)),
+        }
+    }
+
+    fn credentials(&self, role: Role, node: &NodePlan) -> Result<CredentialPaths> {
+        if let Some(paths) = &node.credentials {
+            return Ok(paths.clone());
+        }
+        let names = [
+            node.name.as_str(),
+            &node.host,
+            "localhost",
+            "127.0.0.1",
+            "::1",
+        ];
+        let leaf = Leaf::new(&node.name).with_names(names).with_role(role);
+        self.pki.write(&node.name, &leaf)
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a handshake was refused, in one word for machines and one sentence for people.
+
+mod handshake;
+mod reason;
+
+use std::fmt::{self, Debug, Display, Formatter};
+
+pub use self::reason::RefusalReason;
+
+/// A handshake that did not lead to a connection, and why.
+///
+/// # Examples
+///
+/// ```
+/// # fn show(refusal: &cluster_tls::Refusal) {
+/// println!("{}: {}", refusal.reason(), refusal.detail());
+/// for name in refusal.claimed() {
+///     println!("the peer says that it is {name}");
+/// }
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Refusal {
+    reason: RefusalReason,
+    detail: String,
+    claimed: Vec<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: RefusalReason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+            claimed: Vec::new(),
+        }
+    }
+
+    /// Remembers the names that the refused certificate carries.
+    pub(crate) fn claiming(self, claimed: Vec<String>) -> Self {
+        Self { claimed, ..self }
+    }
+
+    /// The reason as one word.
+    #[must_use]
+    pub fn reason(&self) -> RefusalReason {
+        self.reason
+    }
+
+    /// What was found, with the values that show it.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The alternative names of the refused certificate, where one was seen.
+    ///
+    /// Nobody has vouched for them: they help to find the peer and prove nothing. Control
+    /// characters are escaped and the list is cut, so that they can be logged.
+    #[must_use]
+    pub fn claimed(&self) -> &[String] {
+        &self.claimed
+    }
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.detail)
+    }
+}
+
+/// The same text: rustls shows the errors of verifiers in their debug form, and tonic shows that to
+/// people.
+impl Debug for Refusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -1,0 +1,187 @@
+//! Deciding which role may call which method, so that forgetting to ask does not compile.
+//!
+//! The table is the owner's: one [`Method`] type per gRPC method, with the roles that may call
+//! it. Handlers take a [`Permit`] of that type, and only an [`Authorizer`] can make one, from
+//! the identity that the handshake of the request's own connection proved.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tonic::{Request, Status};
+
+use super::Connection;
+use crate::{PeerIdentity, Role};
+
+/// One gRPC method and who may call it. Implemented on an empty type per method.
+pub trait Method: 'static {
+    /// The full path, `/package.Service/Method`.
+    const PATH: &'static str;
+    /// The roles that may call it; nobody else may.
+    const ROLES: &'static [Role];
+    /// What happens on a transport without identities.
+    const WITHOUT_IDENTITY: WithoutIdentity;
+}
+
+/// What a method does on a plaintext transport, where nobody can be told from anybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutIdentity {
+    /// Callable: the operator chose insecure mode and with it this.
+    Admit,
+    /// Never callable without a proven identity.
+    Refuse,
+}
+
+/// Proof that the sender of one request may call the method `M`.
+///
+/// There is no constructor but [`Authorizer::permit`].
+pub struct Permit<M> {
+    peer: Option<Arc<PeerIdentity>>,
+    method: PhantomData<fn() -> M>,
+}
+
+impl<M: Method> Permit<M> {
+    /// The identity that the handshake proved; `None` on a plaintext transport.
+    pub fn peer(&self) -> Option<&Arc<PeerIdentity>> {
+        self.peer.as_ref()
+    }
+
+    /// Whether the sender may speak for the node that is reached at `host`: one of the names
+    /// of its certificate is that host. Without identities every host passes.
+    pub fn speaks_for(&self, host: &str) -> bool {
+        self.peer.as_ref().is_none_or(|peer| peer.has_name(host))
+    }
+}
+
+impl<M: Method> fmt::Debug for Permit<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("method", &M::PATH)
+            .field("peer", &self.peer)
+            .finish()
+    }
+}
+
+/// Makes permits and reports every decision.
+#[derive(Clone)]
+pub struct Authorizer {
+    decisions: Arc<dyn Decisions>,
+}
+
+impl Authorizer {
+    /// An authorizer that reports to `decisions`.
+    pub fn new(decisions: Arc<dyn Decisions>) -> Self {
+        Self { decisions }
+    }
+
+    /// Asks whether the sender of `request` may call `M`.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`] when the role of the peer is not in the method's row, when the transport
+    /// carries no identity and the method needs one, or when the request did not arrive over
+    /// a connection of this crate.
+    pub fn permit<M: Method, T>(&self, request: &Request<T>) -> Result<Permit<M>, Denied> {
+        let connection = request.extensions().get::<Connection>();
+        let outcome = decide::<M>(connection);
+        self.decisions.decided(&Decision {
+            method: M::PATH,
+            remote: connection.map(Connection::remote),
+            peer: connection.and_then(|c| c.peer()).map(Arc::as_ref),
+            outcome: outcome.as_ref().map(|_| ()).map_err(|denied| *denied),
+        });
+        outcome
+    }
+
+    /// Reports and refuses a request that names somebody else than its sender.
+    pub fn refuse_foreign_sender<M: Method>(&self, permit: &Permit<M>) -> Denied {
+        self.decisions.decided(&Decision {
+            method: M::PATH,
+            remote: None,
+            peer: permit.peer().map(Arc::as_ref),
+            outcome: Err(Denied::ForeignSender),
+        });
+        Denied::ForeignSender
+    }
+}
+
+impl fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorizer").finish_non_exhaustive()
+    }
+}
+
+/// Why a call was denied. The caller is told none of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Denied {
+    /// The role of the peer is not in the method's row.
+    Role,
+    /// The transport proves nobody's identity and the method needs one.
+    NoIdentity,
+    /// The request names a node that the sender may not speak for.
+    ForeignSender,
+    /// The request did not arrive over a connection of this crate.
+    UnknownConnection,
+}
+
+impl Denied {
+    /// A stable code for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::NoIdentity => "no_identity",
+            Self::ForeignSender => "foreign_sender",
+            Self::UnknownConnection => "unknown_connection",
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::error::Error for Denied {}
+
+impl From<Denied> for Status {
+    /// The same constant answer for every reason: a prober learns nothing from it.
+    fn from(_: Denied) -> Self {
+        Self::permission_denied("permission denied")
+    }
+}
+
+/// One decision, for audit and counting.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    /// Full path of the method.
+    pub method: &'static str,
+    /// Where the request came from, where known.
+    pub remote: Option<SocketAddr>,
+    /// The proven identity of the sender; `None` on a plaintext transport.
+    pub peer: Option<&'a PeerIdentity>,
+    /// Granted, or denied and why.
+    pub outcome: Result<(), Denied>,
+}
+
+/// Receives every decision of an [`Authorizer`]. Must not block.
+pub trait Decisions: Send + Sync + 'static {
+    /// Called once per decision, on the task that serves the request.
+    fn decided(&self, decision: &Decision<'_>);
+}
+
+fn decide<M: Method>(connection: Option<&Connection>) -> Result<Permit<M>, Denied> {
+    let connection = connection.ok_or(Denied::UnknownConnection)?;
+    let allowed = match connection.peer() {
+        Some(peer) if M::ROLES.iter().any(|role| peer.role().may_act_as(*role)) => Ok(()),
+        Some(_) => Err(Denied::Role),
+        None if M::WITHOUT_IDENTITY == WithoutIdentity::Admit => Ok(()),
+        None => Err(Denied::NoIdentity),
+    };
+    allowed.map(|()| Permit {
+        peer: connection.peer().cloned(),
+        method: PhantomData,
+    })
+}

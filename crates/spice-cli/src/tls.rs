@@ -1,0 +1,75 @@
+//! `spice cluster tls`: the authority and its certificates.
+
+mod add;
+mod init;
+mod next_step;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::{env, fmt};
+
+use crate::args::{PKI_DIR_VARIABLE, PkiArgs, TlsCommand};
+use crate::failure::Failure;
+use crate::tls::next_step::quoted;
+
+pub(crate) fn run(command: TlsCommand) -> Result<(), Failure> {
+    match command {
+        TlsCommand::Init(args) => init::run(&args),
+        TlsCommand::Add(args) => add::run(args),
+    }
+}
+
+/// The authority's directory, and what to type so that the next command finds it too.
+struct PkiDirectory {
+    path: PathBuf,
+    flag: Option<String>,
+}
+
+impl PkiDirectory {
+    fn decide(args: &PkiArgs) -> Result<Self, Failure> {
+        if let Some(path) = args.pki_dir.clone() {
+            let found_again = env::var_os(PKI_DIR_VARIABLE).is_some_and(|var| *var == *path);
+            let flag = (!found_again).then(|| format!(" --pki-dir {}", quoted(&path)));
+            return Ok(Self { path, flag });
+        }
+        let home = env::home_dir().filter(|home| !home.as_os_str().is_empty());
+        let home = home.ok_or_else(|| {
+            Failure::new("there is no home directory for the authority to be in")
+                .with_next(format!("name one with --pki-dir DIR or {PKI_DIR_VARIABLE}"))
+        })?;
+        Ok(Self {
+            path: home.join(".spice/pki"),
+            flag: None,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl fmt::Display for PkiDirectory {
+    /// The flag with a space before it, or nothing where the directory is found without.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.flag.as_deref().unwrap_or_default())
+    }
+}
+
+/// A directory as the start of paths that one would type: `.` is not part of them.
+fn out_directory(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_current_directory_is_not_named() {
+        let file = |directory| out_directory(Path::new(directory)).join("ca.pem");
+        assert_eq!(file("."), Path::new("ca.pem"));
+        assert_eq!(file("./a"), Path::new("a/ca.pem"));
+        assert_eq!(file(".."), Path::new("../ca.pem"));
+        assert_eq!(file("/a"), Path::new("/a/ca.pem"));
+    }
+}

@@ -1,0 +1,78 @@
+//! What to type next, ready to be pasted.
+
+use std::path::Path;
+
+use cluster_pki::{Issued, LeafRequest};
+use cluster_tls::{Name, Role};
+
+/// How to start the node that got this certificate.
+pub(crate) fn start(issued: &Issued, request: &LeafRequest) -> String {
+    let address = advertised(issued, request);
+    let (role, note) = match issued.record.role {
+        Role::Executor => ("executor", ""),
+        Role::Scheduler => ("scheduler", ""),
+        Role::Node => ("scheduler", OR_AN_EXECUTOR),
+        // Clients connect to a cluster; nothing of it is started for them.
+        _ => return String::new(),
+    };
+    let scheduler = match issued.record.role {
+        Role::Executor => " \\\n    --scheduler-address https://SCHEDULER:50052",
+        _ => "",
+    };
+    format!(
+        "start it with\n  spiced --role {role} \\\n    \
+         --node-mtls-ca-certificate-file {} \\\n    \
+         --node-mtls-certificate-file {} \\\n    \
+         --node-mtls-key-file {} \\\n    \
+         --node-advertise-address {address}{scheduler}{note}",
+        quoted(&issued.files.ca),
+        quoted(&issued.files.certificate),
+        quoted(&issued.files.key),
+    )
+}
+
+/// A path as a shell takes it.
+pub(crate) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Where others reach the node: what was given, else its full name, which is the second of its
+/// names unless it was typed in full.
+fn advertised(issued: &Issued, request: &LeafRequest) -> Name {
+    let given = request.hosts.first().map(|host| host.name().clone());
+    let names = &issued.record.names;
+    let full = names.iter().take(2).rfind(|name| match name {
+        Name::Dns(name) => name.contains('.'),
+        Name::Ip(_) => false,
+    });
+    given
+        .or_else(|| full.cloned())
+        .unwrap_or_else(|| Name::Dns(request.name.canonical()))
+}
+
+const OR_AN_EXECUTOR: &str = "\nor, as an executor, with\n  \
+     --role executor --scheduler-address https://SCHEDULER:50052";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_only_where_a_shell_needs_it() {
+        for (path, typed) in [
+            ("ca.pem", "ca.pem"),
+            ("/etc/spice/n-1_key.pem", "/etc/spice/n-1_key.pem"),
+            ("my pki", "'my pki'"),
+            ("it's", r"'it'\''s'"),
+            ("$(x)", "'$(x)'"),
+            ("~", "'~'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), typed);
+        }
+    }
+}

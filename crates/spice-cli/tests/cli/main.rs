@@ -1,0 +1,9 @@
+//! What the `spice` command does, seen from outside: arguments in, output, files and exit code out.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fixture;
+mod server;
+mod sql;
+mod tls;
+mod usage;

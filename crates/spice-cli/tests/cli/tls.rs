@@ -1,0 +1,361 @@
+//! `spice cluster tls`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
+
+use cluster_tls::{CredentialPaths, PeerPolicy, Role, SystemClock};
+use serde_json::{Value, json};
+
+use crate::fixture::{DONE, Ended, Home, REFUSED, USAGE, mode};
+
+const TLS: [&str; 2] = ["cluster", "tls"];
+
+fn tls(home: &Home, args: &[&str]) -> Ended {
+    home.spice(&[&TLS, args].concat())
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+#[test]
+fn the_three_commands_of_the_documentation_make_exactly_the_files_it_names() {
+    let home = Home::new();
+    tls(&home, &["init"]).expect(DONE);
+    assert_eq!(home.files(), ["ca.pem"]);
+    tls(&home, &["add", "scheduler1"]).expect(DONE);
+    tls(
+        &home,
+        &["add", "executor1", "--host", "executor1.cluster.local"],
+    )
+    .expect(DONE);
+    let expected = [
+        "ca.pem",
+        "executor1-key.pem",
+        "executor1.pem",
+        "scheduler1-key.pem",
+        "scheduler1.pem",
+    ];
+    assert_eq!(home.files(), expected);
+    assert_eq!(mode(&home.pki()), 0o700);
+    for key in ["executor1-key.pem", "scheduler1-key.pem"] {
+        assert_eq!(mode(&home.work().join(key)), 0o600);
+    }
+}
+
+#[test]
+fn a_node_accepts_what_add_made() {
+    let home = Home::with_authority();
+    let table = [
+        (&["add", "scheduler1"][..], "scheduler1", Role::Scheduler),
+        (&["add", "executor1"], "executor1", Role::Executor),
+        (&["add", "n1"], "n1", Role::Node),
+        (&["add", "n2", "--role", "client"], "n2", Role::Client),
+    ];
+    for (args, name, role) in table {
+        tls(&home, args).expect(DONE);
+        let paths = CredentialPaths {
+            ca: home.work().join("ca.pem"),
+            certificate: home.work().join(format!("{name}.pem")),
+            key: home.work().join(format!("{name}-key.pem")),
+        };
+        let snapshot =
+            cluster_tls::load(&paths, Arc::new(SystemClock), PeerPolicy::default()).unwrap();
+        let own = snapshot.own();
+        assert_eq!(own.role(), role, "{name}");
+        for name in [name, &format!("{name}.cluster.local"), "localhost", "::1"] {
+            assert!(own.has_name(name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn add_says_what_it_issued_and_how_to_start_the_node() {
+    let home = Home::with_authority();
+    let told = tls(&home, &["add", "executor1", "--host", "e.example"]).expect(DONE);
+    for part in [
+        "executor (from the name, which starts with `executor`)",
+        "spiffe://cluster.local/executor/executor1",
+        "executor1, executor1.cluster.local, e.example, localhost, 127.0.0.1, ::1",
+        "executor1-key.pem (readable by its owner only)",
+        "spiced --role executor",
+        "--node-mtls-ca-certificate-file ca.pem",
+        "--node-mtls-certificate-file executor1.pem",
+        "--node-mtls-key-file executor1-key.pem",
+        "--node-advertise-address e.example",
+        "--scheduler-address https://",
+    ] {
+        assert!(told.stdout.contains(part), "{part}: {}", told.stdout);
+    }
+    let told = tls(&home, &["add", "scheduler1"]).expect(DONE).stdout;
+    assert!(told.contains("--node-advertise-address scheduler1.cluster.local"));
+    assert!(!told.contains("--scheduler-address"), "{told}");
+    let told = tls(&home, &["add", "c1", "--role", "client"])
+        .expect(DONE)
+        .stdout;
+    assert!(told.contains("client (as requested)"));
+    assert!(!told.contains("spiced"), "{told}");
+}
+
+#[test]
+fn init_reports_stable_keys_as_json() {
+    let home = Home::new();
+    let args = [
+        "init",
+        "--domain",
+        "Spice.Example",
+        "--key-type",
+        "p384",
+        "-o",
+        "json",
+    ];
+    let report = tls(&home, &args).expect(DONE).json();
+    let expected = [
+        "domain",
+        "files",
+        "fingerprint_sha256",
+        "generation",
+        "key_type",
+        "not_after",
+        "not_before",
+        "pki_dir",
+        "subject",
+    ];
+    assert_eq!(keys(&report), BTreeSet::from(expected));
+    assert_eq!(report["domain"], "spice.example");
+    assert_eq!(report["key_type"], "p384");
+    assert_eq!(report["generation"], 1);
+    assert_eq!(report["pki_dir"], json!(home.pki()));
+    assert_eq!(report["files"], json!({"ca": "ca.pem"}));
+}
+
+#[test]
+fn add_reports_stable_keys_as_json() {
+    let home = Home::with_authority();
+    let args = [
+        "add",
+        "n1",
+        "--host",
+        "10.0.0.7",
+        "--no-localhost",
+        "-o",
+        "json",
+    ];
+    let report = tls(&home, &args).expect(DONE).json();
+    let expected = [
+        "dns_names",
+        "files",
+        "fingerprint_sha256",
+        "ip_addresses",
+        "name",
+        "not_after",
+        "not_before",
+        "replaced_serial",
+        "role",
+        "role_reason",
+        "serial",
+        "uri",
+        "warnings",
+    ];
+    assert_eq!(keys(&report), BTreeSet::from(expected));
+    assert_eq!(report["dns_names"], json!(["n1", "n1.cluster.local"]));
+    assert_eq!(report["ip_addresses"], json!(["10.0.0.7"]));
+    assert_eq!(report["role"], "node");
+    assert_eq!(report["role_reason"], "default");
+    assert_eq!(report["replaced_serial"], Value::Null);
+    assert_eq!(report["warnings"], json!([]));
+    let files = json!({"ca": "ca.pem", "certificate": "n1.pem", "key": "n1-key.pem"});
+    assert_eq!(report["files"], files);
+}
+
+#[test]
+fn add_before_init_says_how_to_init() {
+    let home = Home::new();
+    let ended = tls(&home, &["add", "n1"]).expect(REFUSED);
+    assert_eq!(ended.next(), "make one with `spice cluster tls init`");
+    assert!(!home.pki().exists());
+    let ended = tls(&home, &["add", "n1", "--pki-dir", "my pki"]).expect(REFUSED);
+    assert!(
+        ended
+            .next()
+            .contains("`spice cluster tls init --pki-dir 'my pki'`")
+    );
+    assert_eq!(home.files(), [""; 0]);
+}
+
+#[test]
+fn a_second_init_is_refused_and_changes_nothing() {
+    let home = Home::with_authority();
+    let roots = || fs::read(home.work().join("ca.pem")).unwrap();
+    let before = roots();
+    let ended = tls(&home, &["init", "--out", "elsewhere"]).expect(REFUSED);
+    assert!(
+        ended.stderr.contains("there is an authority in"),
+        "{ended:?}"
+    );
+    assert!(ended.next().contains("spice cluster tls add"));
+    assert_eq!(roots(), before);
+    assert_eq!(home.files(), ["ca.pem"]);
+}
+
+#[test]
+fn roots_of_another_authority_are_kept_apart() {
+    let home = Home::with_authority();
+    let init = |out| tls(&home, &["init", "--pki-dir", "second", "--out", out]);
+    let ended = init(".").expect(REFUSED);
+    assert!(ended.stderr.contains("ca.pem belongs to another authority"));
+    assert!(!home.work().join("second").exists());
+    init("two").expect(DONE);
+    let add = |out| {
+        tls(
+            &home,
+            &["add", "n1", "--force", "--pki-dir", "second", "--out", out],
+        )
+    };
+    let ended = add(".").expect(REFUSED);
+    assert!(ended.next().contains("--out DIR"), "{ended:?}");
+    add("two").expect(DONE);
+    assert_eq!(home.files(), ["ca.pem", "second", "two"]);
+}
+
+#[test]
+fn the_pki_directory_is_no_place_for_a_nodes_files() {
+    let home = Home::with_authority();
+    let pki = home.pki();
+    let args = ["add", "ca-1", "--force", "--out", pki.to_str().unwrap()];
+    let ended = tls(&home, &args).expect(REFUSED);
+    assert!(
+        ended.stderr.contains("is the authority's own directory"),
+        "{ended:?}"
+    );
+    tls(&home, &["add", "ca-1"]).expect(DONE);
+}
+
+#[test]
+fn a_node_that_exists_is_refused_unless_forced() {
+    let home = Home::with_authority();
+    let add = |args: &[&str]| tls(&home, &[&["add", "n1", "-o", "json"], args].concat());
+    let first = add(&[]).expect(DONE).json();
+    let key = || fs::read(home.work().join("n1-key.pem")).unwrap();
+    let before = key();
+    for args in [&[][..], &["--out", "elsewhere"]] {
+        let ended = add(args).expect(REFUSED);
+        assert!(ended.stderr.contains("`n1` has a certificate already"));
+        assert!(ended.next().contains("`spice cluster tls add n1 --force`"));
+    }
+    assert_eq!(key(), before);
+    let second = add(&["--force"]).expect(DONE).json();
+    assert_eq!(second["replaced_serial"], first["serial"]);
+    assert_ne!(second["serial"], first["serial"]);
+    assert_ne!(key(), before);
+}
+
+#[test]
+fn files_in_the_way_are_refused_unless_forced() {
+    let home = Home::with_authority();
+    let path = home.work().join("n1-key.pem");
+    fs::write(&path, "mine").unwrap();
+    let ended = tls(&home, &["add", "n1"]).expect(REFUSED);
+    assert!(
+        ended.stderr.contains("n1-key.pem exists already"),
+        "{ended:?}"
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    tls(&home, &["add", "n1", "--force"]).expect(DONE);
+    assert_eq!(mode(&path), 0o600);
+}
+
+#[test]
+fn names_outside_the_grammar_are_usage_errors() {
+    let home = Home::with_authority();
+    for name in [
+        "ca", "CA", "a b", "../n1", ".n1", "-n1", "n1.", "nöde", "*", "n1-key", "10.0.0.1",
+    ] {
+        tls(&home, &["add", "--", name]).expect(USAGE);
+    }
+    for host in ["*.example", "a:50052", "http://a", "0.0.0.0", "a b"] {
+        tls(&home, &["add", "n1", "--host", host]).expect(USAGE);
+    }
+    tls(&home, &["add", "n1", "--role", "unspecified"]).expect(USAGE);
+    assert_eq!(home.files(), ["ca.pem"]);
+}
+
+#[test]
+fn a_leaf_is_shortened_to_its_authority_with_a_warning() {
+    let home = Home::new();
+    tls(&home, &["init", "--days", "30"]).expect(DONE);
+    let ended = tls(&home, &["add", "n1", "-o", "json"]);
+    assert_eq!(ended.code, DONE);
+    assert!(ended.stderr.starts_with("warning: n1: shortened to 20"));
+    assert_eq!(ended.json()["warnings"].as_array().unwrap().len(), 1);
+    let quiet = tls(&home, &["add", "n2", "--days", "29", "-o", "json"]).expect(DONE);
+    assert_eq!(
+        (quiet.stderr.as_str(), &quiet.json()["warnings"]),
+        ("", &json!([]))
+    );
+    tls(&home, &["add", "n3", "--days", "3651"]).expect(REFUSED);
+}
+
+#[test]
+fn the_pki_directory_is_named_by_flag_then_variable_then_home() {
+    let home = Home::new();
+    let init = |args: &[&str]| {
+        let args = [&TLS[..], &["init", "--out", "out"], args].concat();
+        let mut command = home.command(&args);
+        command.env("SPICE_PKI_DIR", home.work().join("by-variable"));
+        assert!(command.output().unwrap().status.success());
+        fs::remove_dir_all(home.work().join("out")).unwrap();
+    };
+    init(&[]);
+    assert_eq!(home.files(), ["by-variable"]);
+    init(&["--pki-dir", "by-flag"]);
+    assert_eq!(home.files(), ["by-flag", "by-variable"]);
+    assert!(!home.pki().exists());
+    tls(&home, &["init"]).expect(DONE);
+    assert!(home.pki().exists());
+}
+
+#[test]
+fn an_open_or_linked_pki_directory_is_refused() {
+    let home = Home::new();
+    let (open, link) = (home.work().join("open"), home.work().join("link"));
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(&open, &link).unwrap();
+    let ended = tls(&home, &["init", "--pki-dir", "open"]).expect(REFUSED);
+    assert!(ended.stderr.contains("`chmod 700` it"), "{ended:?}");
+    let ended = tls(&home, &["init", "--pki-dir", "link"]).expect(REFUSED);
+    assert!(ended.stderr.contains("it is a symbolic link"), "{ended:?}");
+    assert_eq!(fs::read_dir(&open).unwrap().count(), 0);
+    assert_eq!(mode(&open), 0o755, "left as it was");
+}
+
+#[test]
+fn concurrent_adds_all_succeed() {
+    let home = Home::with_authority();
+    let names: Vec<_> = (0..6).map(|number| format!("n{number}")).collect();
+    let children: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let args = [&TLS[..], &["add", name]].concat();
+            home.command(&args)
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    for name in &names {
+        let ended = tls(&home, &["add", name]).expect(REFUSED);
+        assert!(ended.stderr.contains("has a certificate already"));
+    }
+}

@@ -1,0 +1,40 @@
+//! One node's SQL: a DataFusion session with the datasets and views of a spicepod.
+//!
+//! [`Runtime::open`] turns an [`App`](spicepod::App) into tables, or says everything that is
+//! wrong with its data at once. [`SqlEngine`] turns SQL text into rows and decides where a query
+//! runs: what reads no dataset runs here, the rest goes to the [`Distributor`], if there is one.
+//! SQL is read-only.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use futures::TryStreamExt as _;
+//! # use spice_runtime::{QueryError, Runtime, RuntimeOptions, SqlEngine};
+//! # let tokio = tokio::runtime::Builder::new_multi_thread().build()?;
+//! # tokio.block_on(async {
+//! let runtime = Runtime::open(&spicepod::App::empty(), RuntimeOptions::default()).await?;
+//! let engine = SqlEngine::local(Arc::new(runtime));
+//! let query = engine.plan("SELECT 40 + 2 AS answer").await?;
+//! assert_eq!(query.schema().field(0).name(), "answer");
+//! let batches: Vec<_> = engine.execute(query).await?.try_collect().await.map_err(QueryError::from)?;
+//! assert_eq!(batches[0].num_rows(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod engine;
+mod open_error;
+mod placement;
+mod probe;
+mod query_error;
+mod runtime;
+mod session;
+mod statement;
+mod table;
+mod views;
+
+pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
+pub use crate::open_error::{OpenError, OpenFault};
+pub use crate::query_error::QueryError;
+pub use crate::runtime::{Runtime, TableEntry, TableKind};
+pub use crate::session::{CATALOG, RuntimeOptions};

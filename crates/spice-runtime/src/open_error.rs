@@ -1,0 +1,154 @@
+//! What can be wrong with the data behind an application.
+
+use std::io;
+use std::path::PathBuf;
+
+use datafusion::error::DataFusionError;
+use spicepod::TableName;
+
+/// Why a runtime could not be opened: every fault of every dataset and view.
+///
+/// `Display` gives one line for each fault with its causes behind it, because a list has no
+/// single `source()` that could carry them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[error("{}", lines(faults))]
+pub struct OpenError {
+    /// At least one fault, datasets before views, in the order of the manifest.
+    pub faults: Vec<OpenFault>,
+}
+
+/// One reason why a dataset or view cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenFault {
+    /// Nothing exists at the path.
+    #[error(
+        "dataset `{dataset}`: {} does not exist; correct `from` (a relative path starts at the \
+         directory of the spicepod)",
+        path.display()
+    )]
+    Missing {
+        /// The dataset.
+        dataset: TableName,
+        /// Its file or directory.
+        path: PathBuf,
+    },
+    /// The path exists and cannot be read.
+    #[error("dataset `{dataset}`: cannot read {}", path.display())]
+    Unreadable {
+        /// The dataset.
+        dataset: TableName,
+        /// What cannot be read.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The path is a socket, a device or the like.
+    #[error("dataset `{dataset}`: {} is neither a file nor a directory", path.display())]
+    NotAFile {
+        /// The dataset.
+        dataset: TableName,
+        /// What `from` names.
+        path: PathBuf,
+    },
+    /// The directory holds no file with the extension of the dataset's format.
+    #[error(
+        "dataset `{dataset}`: the directory {} holds no `.{extension}` file; put one there or \
+         correct `params.file_format` (directories within it are not searched)",
+        path.display()
+    )]
+    EmptyDirectory {
+        /// The dataset.
+        dataset: TableName,
+        /// Its directory.
+        path: PathBuf,
+        /// The extension looked for, without its dot.
+        extension: &'static str,
+    },
+    /// The directory is partitioned in the manner of Hive, which would lose columns.
+    #[error(
+        "dataset `{dataset}`: {} is a directory of partitions (`key=value`), which this version \
+         does not support yet",
+        path.display()
+    )]
+    Partitioned {
+        /// The dataset.
+        dataset: TableName,
+        /// The first `key=value` directory found.
+        path: PathBuf,
+    },
+    /// The files are there and are not what the manifest says.
+    #[error("dataset `{dataset}`: {} is not readable as {format}", path.display())]
+    Malformed {
+        /// The dataset.
+        dataset: TableName,
+        /// Its file or directory.
+        path: PathBuf,
+        /// The format from the manifest.
+        format: &'static str,
+        /// What the reader of that format said.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// The files hold no column, an empty CSV file for example.
+    #[error("dataset `{dataset}`: {} holds no columns, so it makes no table", path.display())]
+    NoColumns {
+        /// The dataset.
+        dataset: TableName,
+        /// Its file or directory.
+        path: PathBuf,
+    },
+    /// The query of a view is refused.
+    #[error("view `{view}`: {message}")]
+    InvalidView {
+        /// The view.
+        view: TableName,
+        /// What is wrong with its SQL.
+        message: String,
+    },
+    /// Views that use each other, so none of them can come first.
+    #[error("views {} use each other in a circle", circle(views))]
+    ViewCycle {
+        /// The views of the circle, each using the next, the last using the first.
+        views: Vec<TableName>,
+    },
+    /// The engine could not be set up, or a table not be registered.
+    #[error("cannot set up the query engine")]
+    Engine {
+        /// What the engine said.
+        #[source]
+        source: DataFusionError,
+    },
+}
+
+fn lines(faults: &[OpenFault]) -> String {
+    let lines: Vec<String> = faults.iter().map(with_causes).collect();
+    lines.join("\n")
+}
+
+fn with_causes(fault: &OpenFault) -> String {
+    let mut line = fault.to_string();
+    let mut cause = std::error::Error::source(fault);
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        // The engine's errors print their own causes already.
+        cause = if error.is::<DataFusionError>() || error.is::<Box<DataFusionError>>() {
+            None
+        } else {
+            error.source()
+        };
+    }
+    line
+}
+
+fn circle(views: &[TableName]) -> String {
+    let names: Vec<String> = views
+        .iter()
+        .chain(views.first())
+        .map(|view| format!("`{view}`"))
+        .collect();
+    names.join(" -> ")
+}

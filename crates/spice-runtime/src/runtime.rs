@@ -1,0 +1,185 @@
+//! An application's tables, open and ready to be queried.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::MemorySchemaProvider;
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use futures::{StreamExt as _, stream};
+use spicepod::{App, DEFAULT_SCHEMA, Dataset, TableName};
+
+use crate::open_error::{OpenError, OpenFault};
+use crate::probe::{Located, probe};
+use crate::session::{CATALOG, RuntimeOptions};
+use crate::{session, table, views};
+
+/// The datasets and views of one application.
+pub struct Runtime {
+    context: SessionContext,
+    tables: Vec<TableEntry>,
+}
+
+impl Runtime {
+    /// Open everything that `app` declares. All of it is tried, so that the error holds every
+    /// fault; nothing is served unless all of it opened.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] with a fault for each dataset or view that cannot be served. A view over a
+    /// dataset that has a fault is not reported beside it.
+    pub async fn open(app: &App, options: RuntimeOptions) -> Result<Runtime, OpenError> {
+        let context = session::open(&options).map_err(engine)?;
+        add_schemas(&context, app).map_err(engine)?;
+        let (mut faults, broken) = open_datasets(&context, app.datasets()).await;
+        faults.extend(views::create(&context, app.views(), &broken).await);
+        if !faults.is_empty() {
+            return Err(OpenError { faults });
+        }
+        let tables = entries(&context, app).await.map_err(engine)?;
+        Ok(Runtime { context, tables })
+    }
+
+    /// A session over these tables. Sessions share catalog, caches and memory; since SQL cannot
+    /// change settings, they share those as well.
+    #[must_use]
+    pub fn session(&self) -> SessionContext {
+        self.context.clone()
+    }
+
+    /// Every dataset and view, in the order of the manifest, datasets first.
+    #[must_use]
+    pub fn tables(&self) -> &[TableEntry] {
+        &self.tables
+    }
+
+    /// The schemas of the catalog [`CATALOG`], sorted: those of the tables, the one that SQL may
+    /// leave out, and the information schema.
+    #[must_use]
+    pub fn schemas(&self) -> BTreeSet<&str> {
+        let own = self.tables.iter().map(|table| table.name.schema());
+        own.chain([DEFAULT_SCHEMA, INFORMATION_SCHEMA]).collect()
+    }
+
+    /// The names of the datasets, in the order of the manifest.
+    pub fn dataset_names(&self) -> impl Iterator<Item = &TableName> {
+        self.tables
+            .iter()
+            .filter(|table| table.kind == TableKind::Dataset)
+            .map(|table| &table.name)
+    }
+}
+
+/// A table as a client may list it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TableEntry {
+    /// Its name within the catalog [`CATALOG`].
+    pub name: TableName,
+    /// What stands behind it.
+    pub kind: TableKind,
+    /// Its columns.
+    pub schema: SchemaRef,
+}
+
+/// What stands behind a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// Data of its own.
+    Dataset,
+    /// A query over other tables.
+    View,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
+    }
+}
+
+fn engine(source: DataFusionError) -> OpenError {
+    OpenError {
+        faults: vec![OpenFault::Engine { source }],
+    }
+}
+
+fn names(app: &App) -> impl Iterator<Item = (&TableName, TableKind)> {
+    let datasets = app
+        .datasets()
+        .iter()
+        .map(|d| (d.name(), TableKind::Dataset));
+    datasets.chain(app.views().iter().map(|v| (v.name(), TableKind::View)))
+}
+
+fn add_schemas(context: &SessionContext, app: &App) -> Result<(), DataFusionError> {
+    let catalog = context
+        .catalog(CATALOG)
+        .ok_or_else(|| DataFusionError::Internal(format!("no catalog `{CATALOG}`")))?;
+    for (name, _) in names(app) {
+        if catalog.schema(name.schema()).is_none() {
+            catalog.register_schema(name.schema(), Arc::new(MemorySchemaProvider::new()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Register each dataset that opens; give the faults of the others and their names.
+async fn open_datasets(
+    context: &SessionContext,
+    datasets: &[Dataset],
+) -> (Vec<OpenFault>, Vec<TableName>) {
+    let opened = stream::iter(datasets.to_vec())
+        .map(|dataset| async move {
+            let name = dataset.name().clone();
+            (name, open_dataset(context, dataset).await)
+        })
+        .buffered(CONCURRENT_OPENS);
+    let opened: Vec<_> = opened.collect().await;
+    let faulty = opened
+        .into_iter()
+        .filter_map(|(name, result)| result.err().map(|fault| (fault, name)));
+    faulty.unzip()
+}
+
+async fn open_dataset(context: &SessionContext, dataset: Dataset) -> Result<(), OpenFault> {
+    let (dataset, located) = locate(dataset).await?;
+    let state = context.state();
+    let table = table::open(&state, &dataset, located).await?;
+    context
+        .register_table(views::reference(dataset.name()), Arc::new(table))
+        .map_err(|source| OpenFault::Engine { source })?;
+    Ok(())
+}
+
+/// Probe off the async workers: a network file system may take its time.
+async fn locate(dataset: Dataset) -> Result<(Dataset, Located), OpenFault> {
+    let probing = tokio::task::spawn_blocking(move || {
+        let located = probe(&dataset)?;
+        Ok((dataset, located))
+    });
+    probing.await.unwrap_or_else(|error| {
+        let source = DataFusionError::ExecutionJoin(Box::new(error));
+        Err(OpenFault::Engine { source })
+    })
+}
+
+async fn entries(context: &SessionContext, app: &App) -> Result<Vec<TableEntry>, DataFusionError> {
+    let mut tables = Vec::new();
+    for (name, kind) in names(app) {
+        let provider = context.table_provider(views::reference(name)).await?;
+        tables.push(TableEntry {
+            name: name.clone(),
+            kind,
+            schema: provider.schema(),
+        });
+    }
+    Ok(tables)
+}
+
+/// How many datasets are opened at once. Opening waits for files more than it computes.
+const CONCURRENT_OPENS: usize = 8;

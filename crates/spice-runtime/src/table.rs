@@ -1,0 +1,83 @@
+//! A dataset as a table of the engine.
+
+use std::sync::Arc;
+
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
+use spicepod::{Dataset, Format};
+use url::Url;
+
+use crate::open_error::OpenFault;
+use crate::probe::Located;
+
+/// Open the files of `dataset`, whose schema is read from them.
+pub(crate) async fn open(
+    state: &SessionState,
+    dataset: &Dataset,
+    located: Located,
+) -> Result<ListingTable, OpenFault> {
+    let malformed = |source: DataFusionError| OpenFault::Malformed {
+        dataset: dataset.name().clone(),
+        path: dataset.source().path().to_owned(),
+        format: dataset.format().as_str(),
+        source: Box::new(source),
+    };
+    let url = location(dataset, located).map_err(malformed)?;
+    let options = listing(state, dataset.format(), located);
+    let schema = options.infer_schema(state, &url).await.map_err(malformed)?;
+    if schema.fields().is_empty() {
+        return Err(OpenFault::NoColumns {
+            dataset: dataset.name().clone(),
+            path: dataset.source().path().to_owned(),
+        });
+    }
+    let config = ListingTableConfig::new(url)
+        .with_listing_options(options)
+        .with_schema(schema);
+    ListingTable::try_new(config).map_err(malformed)
+}
+
+/// The path as a URL; one that ends in a slash is a directory to the engine. Going through
+/// `Url` and not through text keeps `?`, `[` and `%` in file names what they are.
+fn location(dataset: &Dataset, located: Located) -> Result<ListingTableUrl> {
+    let path = dataset.source().path();
+    let url = match located {
+        Located::File => Url::from_file_path(path),
+        Located::Directory => Url::from_directory_path(path),
+    };
+    let url = url.map_err(|()| {
+        DataFusionError::Configuration(format!("{} is not an absolute path", path.display()))
+    })?;
+    ListingTableUrl::try_new(url, None)
+}
+
+fn listing(state: &SessionState, format: &Format, located: Located) -> ListingOptions {
+    // A single file was named by the user, so its extension is not questioned.
+    let extension = match located {
+        Located::File => String::new(),
+        Located::Directory => format!(".{}", format.as_str()),
+    };
+    ListingOptions::new(file_format(state, format)).with_file_extension(extension)
+}
+
+fn file_format(state: &SessionState, format: &Format) -> Arc<dyn FileFormat> {
+    let defaults = state.default_table_options();
+    match format {
+        Format::Csv(csv) => Arc::new(
+            CsvFormat::default()
+                .with_options(defaults.csv)
+                .with_has_header(csv.has_header)
+                .with_delimiter(csv.delimiter)
+                .with_quote(csv.quote)
+                .with_escape(csv.escape)
+                .with_schema_infer_max_rec(csv.schema_infer_max_records as usize),
+        ),
+        Format::Parquet => Arc::new(ParquetFormat::default().with_options(defaults.parquet)),
+    }
+}

@@ -1,0 +1,168 @@
+//! Putting the rooms together: from what was decided to a node that serves.
+
+mod executor;
+mod plaintext;
+mod public;
+mod scheduler;
+mod standalone;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use cluster_proto::NodeId;
+use cluster_tls::tonic::NodeTransport;
+use cluster_tls::{AcceptLimits, Credentials, DialLimits};
+use prometheus_client::registry::Registry;
+use spice_runtime::RuntimeOptions;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Decided, InternalConfig, NodeConfig, RoleConfig, SecurityConfig};
+use crate::faults::{Faults, chain};
+use crate::listeners::{self, Listeners, local_address};
+use crate::material::{self, Material};
+use crate::metrics::Metrics;
+use crate::observers::Observer;
+use crate::shutdown::{Ended, Signals, until_stopped};
+use crate::work_dir::private_directory;
+
+/// What every role is served with.
+struct Node {
+    metrics: Metrics,
+    registry: Arc<Registry>,
+    observer: Arc<Observer>,
+    listeners: Listeners,
+    runtime: RuntimeOptions,
+    shutdown: CancellationToken,
+}
+
+/// Starts the node that was decided and serves it until it is told to stop.
+///
+/// Files are read and ports bound before anything starts, so that a start either shows all of
+/// its faults or happens.
+pub(crate) async fn run(decided: Decided) -> Result<(), Faults> {
+    let mut faults = decided.faults;
+    let Some(config) = decided.config else {
+        return Faults::check(faults);
+    };
+    let (config, material, read_faults) = read_files(config).await?;
+    faults.extend(read_faults);
+    let listeners = listeners::bind(&config, &mut faults).await;
+    Faults::check(faults)?;
+    let signals = Signals::install().context("signals cannot be handled")?;
+    let (metrics, registry) = Metrics::new();
+    let node = Node {
+        observer: Arc::new(Observer::new(metrics.clone())),
+        metrics,
+        registry: Arc::new(registry),
+        listeners,
+        runtime: runtime_options(&config.data_dir),
+        shutdown: CancellationToken::new(),
+    };
+    let shutdown = node.shutdown.clone();
+    match until_stopped(signals, shutdown, node.serve(config, material)).await {
+        Ended::Served(served) => Ok(served?),
+        Ended::Forced => Err(Faults::one("stopped at once by a second signal")),
+    }
+}
+
+/// Reads files on a thread that may block (I10).
+async fn read_files(config: NodeConfig) -> Result<(NodeConfig, Material, Vec<String>), Faults> {
+    let read = tokio::task::spawn_blocking(move || {
+        let mut faults = vec![];
+        let material = material::read(&config, &mut faults);
+        if let Err(error) = private_directory(&spill_directory(&config.data_dir)) {
+            faults.push(chain(error.as_ref()));
+        }
+        (config, material, faults)
+    });
+    Ok(read.await.context("reading files was interrupted")?)
+}
+
+fn runtime_options(data_dir: &Path) -> RuntimeOptions {
+    RuntimeOptions {
+        spill_directory: Some(spill_directory(data_dir)),
+        ..RuntimeOptions::default()
+    }
+}
+
+/// What operators spill holds rows of tables, so it gets a directory that only this user reads.
+fn spill_directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("spill")
+}
+
+impl Node {
+    async fn serve(self, config: NodeConfig, material: Material) -> anyhow::Result<()> {
+        match config.role {
+            RoleConfig::Standalone { .. } => {
+                let app = material.app.context("the spicepod was not read")?;
+                standalone::serve(self, app).await
+            }
+            RoleConfig::Scheduler { internal, .. } => {
+                let app = material.app.context("the spicepod was not read")?;
+                let internal = self.internal(&internal, material.credentials)?;
+                scheduler::serve(self, app, internal).await
+            }
+            RoleConfig::Executor {
+                internal,
+                schedulers,
+                task_slots,
+            } => {
+                let internal = self.internal(&internal, material.credentials)?;
+                let plan = executor::ExecutorPlan {
+                    schedulers,
+                    task_slots,
+                    data_dir: config.data_dir,
+                };
+                executor::serve(self, plan, internal).await
+            }
+        }
+    }
+
+    /// The internal port's transport and the id that its address gives this node.
+    fn internal(&self, config: &InternalConfig, credentials: Option<Credentials>) -> anyhow::Result<Internal> {
+        let listener = self.listeners.internal.as_ref();
+        let port = local_address(listener.context("the internal port is not bound")?)?.port();
+        let node_id = NodeId::new(&config.advertise_host, port)?;
+        let transport = match &config.security {
+            SecurityConfig::Mutual { .. } => {
+                let credentials = credentials.context("the credentials were not read")?;
+                self.tell_identity(&credentials);
+                NodeTransport::mutual(
+                    credentials,
+                    AcceptLimits::default(),
+                    DialLimits::default(),
+                    self.observer.clone(),
+                )
+            }
+            SecurityConfig::Plaintext => plaintext::transport(self),
+        };
+        Ok(Internal { node_id, transport })
+    }
+
+    fn tell_identity(&self, credentials: &Credentials) {
+        let snapshot = credentials.current();
+        self.metrics.show_expiry(&snapshot);
+        tracing::info!(identity = %snapshot.own(), "own certificate");
+        for root in snapshot.roots() {
+            tracing::info!(subject = root.subject, "trusted root");
+        }
+    }
+}
+
+/// How a cluster node is reached and reaches others.
+struct Internal {
+    node_id: NodeId,
+    transport: NodeTransport,
+}
+
+/// Takes a listener that was bound for this role.
+fn take(listener: &mut Option<TcpListener>) -> anyhow::Result<TcpListener> {
+    listener.take().context("a listener of this role is not bound")
+}
+
+/// An error of a room, with its causes in one line.
+fn described<E: std::error::Error + 'static>(error: E) -> anyhow::Error {
+    anyhow::Error::msg(chain(&error))
+}

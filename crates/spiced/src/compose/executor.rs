@@ -1,0 +1,59 @@
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cluster_executor::{BootError, Executor, ExecutorOptions};
+use cluster_tls::NodeAddress;
+use futures::FutureExt;
+use futures::future::try_join_all;
+
+use super::{Internal, Node, described, public, take};
+use crate::listeners::announce;
+use crate::readiness::NodeReadiness;
+use crate::work_dir::WorkDir;
+
+/// What only an executor is told.
+pub(super) struct ExecutorPlan {
+    pub(super) schedulers: Vec<NodeAddress>,
+    pub(super) task_slots: NonZeroUsize,
+    pub(super) data_dir: PathBuf,
+}
+
+/// Runs the tasks of the schedulers in `plan`.
+pub(super) async fn serve(mut node: Node, plan: ExecutorPlan, internal: Internal) -> anyhow::Result<()> {
+    let listener = take(&mut node.listeners.internal)?;
+    let work_dir = WorkDir::create(&plan.data_dir)?;
+    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None));
+    // Health is answered from the first moment on; readiness says what is still missing.
+    let mut servings = public::serve(&mut node, None, readiness.clone());
+    let node_id = internal.node_id.clone();
+    let slots = plan.task_slots.get();
+    node.metrics.task_slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
+    let options = ExecutorOptions {
+        node_id: internal.node_id,
+        schedulers: plan.schedulers,
+        transport: internal.transport,
+        task_slots: slots,
+        work_dir: work_dir.path().to_owned(),
+        runtime: node.runtime.clone(),
+        decisions: node.observer.clone(),
+        events: node.observer.clone(),
+    };
+    let shutdown = node.shutdown.clone();
+    let working = async move {
+        let executor = match Executor::boot(options, &shutdown).await {
+            Ok(executor) => executor,
+            Err(BootError::Stopped) => return Ok(()),
+            Err(error) => return Err(described(error)),
+        };
+        announce("internal", &listener);
+        readiness.set_started();
+        let datasets = executor.dataset_count();
+        tracing::info!(role = "executor", node = %node_id, datasets, "ready");
+        executor.serve(listener, shutdown).await.map_err(described)
+    };
+    servings.push(working.boxed());
+    let served = try_join_all(servings).await;
+    node.shutdown.cancel();
+    served.map(|_| ())
+}

@@ -1,0 +1,39 @@
+use std::sync::Arc;
+
+use cluster_scheduler::{Scheduler, SchedulerOptions};
+use futures::FutureExt;
+use futures::future::try_join_all;
+use spice_runtime::{Runtime, SqlEngine};
+use spicepod::App;
+
+use super::{Internal, Node, described, public, take};
+use crate::listeners::announce;
+use crate::readiness::NodeReadiness;
+
+/// Coordinates executors and answers SQL with them.
+pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyhow::Result<()> {
+    let listener = take(&mut node.listeners.internal)?;
+    let runtime = Runtime::open(&app, node.runtime.clone()).await.map_err(described)?;
+    let node_id = internal.node_id.clone();
+    let scheduler = Scheduler::start(SchedulerOptions {
+        node_id: internal.node_id,
+        app: Arc::new(app),
+        transport: internal.transport,
+        decisions: node.observer.clone(),
+        events: node.observer.clone(),
+    })
+    .await
+    .map_err(described)?;
+    let sql = SqlEngine::distributed(Arc::new(runtime), scheduler.distributor());
+    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), Some(scheduler.clone())));
+    let mut servings = public::serve(&mut node, Some(sql), readiness.clone());
+    announce("internal", &listener);
+    let shutdown = node.shutdown.clone();
+    let serving = async move { scheduler.serve(listener, shutdown).await.map_err(described) };
+    servings.push(serving.boxed());
+    readiness.set_started();
+    tracing::info!(role = "scheduler", node = %node_id, "ready");
+    let served = try_join_all(servings).await;
+    node.shutdown.cancel();
+    served.map(|_| ())
+}

@@ -1,0 +1,47 @@
+//! `spiced`: one node of a Spice cluster, or a whole one by itself.
+
+mod cli;
+mod compose;
+mod config;
+mod faults;
+mod listeners;
+mod logging;
+mod material;
+mod metrics;
+mod observers;
+mod readiness;
+mod shutdown;
+mod work_dir;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Args;
+use crate::faults::Faults;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    logging::init(args.log_format, args.verbose);
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(faults) => {
+            faults.report();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<(), Faults> {
+    let config = config::decide(args);
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("spiced")
+        // DataFusion plans by recursion; deep plans need more than the usual 2 MiB.
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .map_err(|error| Faults::one(format!("the async runtime does not start: {error}")))?
+        .block_on(compose::run(config))
+}
+
+const STACK_BYTES: usize = 8 * 1024 * 1024;

@@ -1,0 +1,157 @@
+//! Every metric of a node: names, units and help in one place. Rooms emit events; this binary
+//! counts them.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cluster_tls::Snapshot;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// What a node counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) handshakes: Family<HandshakeLabels, Counter>,
+    pub(crate) handshake_duration: Histogram,
+    pub(crate) denials: Family<DenialLabels, Counter>,
+    pub(crate) certificate_not_after: Family<CertificateLabels, Gauge<i64, AtomicI64>>,
+    pub(crate) insecure: Gauge<i64, AtomicI64>,
+    pub(crate) tasks: Counter<u64, AtomicU64>,
+    pub(crate) task_failures: Counter<u64, AtomicU64>,
+    pub(crate) tasks_active: Gauge<i64, AtomicI64>,
+    pub(crate) task_slots: Gauge<i64, AtomicI64>,
+    pub(crate) shuffle_write_bytes: Counter<u64, AtomicU64>,
+    pub(crate) shuffle_read_remote_bytes: Counter<u64, AtomicU64>,
+    pub(crate) active_executors: Gauge<i64, AtomicI64>,
+}
+
+/// Which handshakes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct HandshakeLabels {
+    pub(crate) scope: &'static str,
+    pub(crate) side: &'static str,
+    pub(crate) outcome: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// Which denied calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct DenialLabels {
+    pub(crate) method: &'static str,
+    pub(crate) role: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// Which certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CertificateLabels {
+    pub(crate) scope: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) subject: String,
+}
+
+impl Metrics {
+    /// The metrics and the registry that shows them.
+    pub(crate) fn new() -> (Self, Registry) {
+        let metrics = Self {
+            handshakes: Family::default(),
+            handshake_duration: Histogram::new(exponential_buckets(0.5, 2.0, 12)),
+            denials: Family::default(),
+            certificate_not_after: Family::default(),
+            insecure: Gauge::default(),
+            tasks: Counter::default(),
+            task_failures: Counter::default(),
+            tasks_active: Gauge::default(),
+            task_slots: Gauge::default(),
+            shuffle_write_bytes: Counter::default(),
+            shuffle_read_remote_bytes: Counter::default(),
+            active_executors: Gauge::default(),
+        };
+        let mut registry = Registry::default();
+        metrics.register_security(&mut registry);
+        metrics.register_work(&mut registry);
+        (metrics, registry)
+    }
+
+    fn register_security(&self, registry: &mut Registry) {
+        registry.register(
+            "spiced_tls_handshakes",
+            "TLS handshakes that ended, by outcome and reason",
+            self.handshakes.clone(),
+        );
+        registry.register(
+            "spiced_tls_handshake_duration_ms",
+            "From the TCP connection to the proven peer, in milliseconds",
+            self.handshake_duration.clone(),
+        );
+        registry.register(
+            "spiced_authorization_denied",
+            "Calls on the internal port that were denied, by method and role of the caller",
+            self.denials.clone(),
+        );
+        registry.register_with_unit(
+            "spiced_certificate_not_after_timestamp",
+            "When a certificate in use expires, in seconds since the Unix epoch",
+            Unit::Seconds,
+            self.certificate_not_after.clone(),
+        );
+        registry.register(
+            "spiced_insecure_mode",
+            "1 while the internal port runs without any protection",
+            self.insecure.clone(),
+        );
+    }
+
+    fn register_work(&self, registry: &mut Registry) {
+        registry.register("node_tasks", "Tasks that ended on this node", self.tasks.clone());
+        registry.register("node_task_failures", "Tasks that ended without a result", self.task_failures.clone());
+        registry.register("node_tasks_active", "Tasks that run on this node now", self.tasks_active.clone());
+        registry.register("executor_task_slots", "Tasks that this executor may run at the same time", self.task_slots.clone());
+        registry.register_with_unit(
+            "executor_shuffle_write",
+            "Shuffle files written, in bytes",
+            Unit::Bytes,
+            self.shuffle_write_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "executor_shuffle_read_remote",
+            "Shuffle data read from other executors, decoded, in bytes",
+            Unit::Bytes,
+            self.shuffle_read_remote_bytes.clone(),
+        );
+        registry.register(
+            "scheduler_active_executors_count",
+            "Executors whose control stream to this scheduler is open",
+            self.active_executors.clone(),
+        );
+    }
+
+    /// Shows when the certificates of a snapshot expire.
+    pub(crate) fn show_expiry(&self, snapshot: &Snapshot) {
+        let own = snapshot.own();
+        let subject = own.uri().map_or_else(
+            || own.names().first().map(ToString::to_string).unwrap_or_default(),
+            ToOwned::to_owned,
+        );
+        self.set_expiry("node", subject, own.not_after());
+        for root in snapshot.roots() {
+            self.set_expiry("ca", root.subject.clone(), root.not_after);
+        }
+    }
+
+    fn set_expiry(&self, kind: &'static str, subject: String, not_after: SystemTime) {
+        let labels = CertificateLabels {
+            scope: "internal",
+            kind,
+            subject,
+        };
+        let seconds = not_after.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        self.certificate_not_after
+            .get_or_create(&labels)
+            .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+}

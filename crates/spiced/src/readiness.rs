@@ -1,0 +1,48 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cluster_scheduler::Scheduler;
+use public_api::{Readiness, ReadyState};
+use tokio_util::sync::CancellationToken;
+
+/// Whether this node can serve.
+pub(crate) struct NodeReadiness {
+    started: AtomicBool,
+    stopping: CancellationToken,
+    scheduler: Option<Scheduler>,
+}
+
+impl NodeReadiness {
+    pub(crate) fn new(stopping: CancellationToken, scheduler: Option<Scheduler>) -> Self {
+        Self {
+            started: AtomicBool::new(false),
+            stopping,
+            scheduler,
+        }
+    }
+
+    /// Everything that this node does is up.
+    pub(crate) fn set_started(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+}
+
+impl Readiness for NodeReadiness {
+    fn check(&self) -> ReadyState {
+        let mut reasons = vec![];
+        if !self.started.load(Ordering::Acquire) {
+            reasons.push("this node is starting".to_owned());
+        }
+        if self.stopping.is_cancelled() {
+            reasons.push("this node is stopping".to_owned());
+        }
+        if reasons.is_empty() {
+            ReadyState::Ready
+        } else {
+            ReadyState::NotReady { reasons }
+        }
+    }
+
+    fn executors(&self) -> Option<usize> {
+        self.scheduler.as_ref().map(|scheduler| scheduler.executors().len())
+    }
+}

@@ -1,0 +1,35 @@
+//! Read `spicepod.yaml` into an [`App`]: what a node serves, validated and complete.
+//!
+//! The crate turns text into meaning and nothing else. [`parse`] is pure; [`load`] adds the
+//! reading of one file. Every fault of a manifest is reported at once, each with the key path,
+//! the line and the column; a key that this version does not know, or knows and cannot honour
+//! yet, is a fault, because a setting that is silently ignored is worse than none.
+//!
+//! ```
+//! # use std::path::Path;
+//! let app = spicepod::parse(
+//!     "version: v1\nkind: Spicepod\nname: shop\ndatasets:\n  - name: orders\n    from: file:data/orders.parquet\n",
+//!     Path::new("/srv/shop/spicepod.yaml"),
+//! )?;
+//! let orders = &app.datasets()[0];
+//! assert_eq!(orders.name().to_string(), "orders");
+//! assert_eq!(orders.source().path(), Path::new("/srv/shop/data/orders.parquet"));
+//! # Ok::<(), spicepod::LoadError>(())
+//! ```
+
+mod app;
+mod canonical;
+mod error;
+mod finding;
+mod load;
+mod manifest;
+mod name;
+mod node;
+mod section;
+mod suggest;
+
+pub use crate::app::{App, CsvOptions, Dataset, Format, Source, View};
+pub use crate::error::LoadError;
+pub use crate::finding::{Finding, Position};
+pub use crate::load::{MANIFEST_NAMES, MAX_MANIFEST_BYTES, load, parse};
+pub use crate::name::{DEFAULT_SCHEMA, InvalidName, RESERVED_SCHEMAS, TableName};

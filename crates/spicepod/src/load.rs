@@ -1,0 +1,84 @@
+//! Finding and reading the manifest: the only part of the crate that touches a disk.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::app::App;
+use crate::error::LoadError;
+use crate::manifest;
+
+/// The names a manifest has in its directory, the preferred one first.
+pub const MANIFEST_NAMES: [&str; 2] = ["spicepod.yaml", "spicepod.yml"];
+
+/// How large a manifest may be, in bytes. Thousands of datasets fit; a data file that was named
+/// by mistake does not get read into memory.
+pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Load the manifest at `path`: the file itself, or a directory that holds one of
+/// [`MANIFEST_NAMES`]. Relative `file:` paths start from the directory of the manifest.
+///
+/// This reads a file, so call it off the async workers.
+///
+/// # Errors
+///
+/// [`LoadError`]: no manifest, an unreadable one, or every fault it holds.
+pub fn load(path: &Path) -> Result<App, LoadError> {
+    let manifest = find(path)?;
+    let unreadable = |source| LoadError::Read {
+        path: manifest.clone(),
+        source,
+    };
+    let text = read(&manifest).map_err(unreadable)?;
+    let Some(text) = text else {
+        return Err(LoadError::TooLarge {
+            path: manifest,
+            limit: MAX_MANIFEST_BYTES,
+        });
+    };
+    let absolute = std::path::absolute(&manifest).map_err(unreadable)?;
+    manifest::from_yaml(&text, &manifest, directory_of(&absolute))
+}
+
+/// Interpret the text of a manifest. `origin` is the path it was read from: findings name it,
+/// and relative `file:` paths start from its directory, which should therefore be absolute.
+///
+/// # Errors
+///
+/// [`LoadError::Invalid`] with every fault of the text.
+pub fn parse(text: &str, origin: &Path) -> Result<App, LoadError> {
+    manifest::from_yaml(text, origin, directory_of(origin))
+}
+
+fn find(path: &Path) -> Result<PathBuf, LoadError> {
+    let candidates: Vec<PathBuf> = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => MANIFEST_NAMES.map(|name| path.join(name)).to_vec(),
+        Ok(_) => return Ok(path.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => vec![path.to_owned()],
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(LoadError::Read { path, source });
+        }
+    };
+    let found = candidates.iter().find(|candidate| candidate.exists());
+    match found {
+        Some(found) => Ok(found.clone()),
+        None => Err(LoadError::NotFound {
+            looked_for: candidates,
+        }),
+    }
+}
+
+/// The text, or none where the file is larger than the limit.
+fn read(manifest: &Path) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    let read = File::open(manifest)?
+        .take(MAX_MANIFEST_BYTES + 1)
+        .read_to_string(&mut text)?;
+    let fits = u64::try_from(read).is_ok_and(|read| read <= MAX_MANIFEST_BYTES);
+    Ok(fits.then_some(text))
+}
+
+fn directory_of(manifest: &Path) -> &Path {
+    manifest.parent().unwrap_or(Path::new("/"))
+}

@@ -1,0 +1,65 @@
+//! An unmodified client of somebody else against a real node.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::binaries::{self, Profile};
+use crate::workspace::{Workspace, cache_dir, output, succeed};
+
+/// Pinned, so that a failure is ours and not a release of today.
+const REQUIREMENTS: [&str; 3] = [
+    "adbc-driver-manager==1.13.0",
+    "adbc-driver-flightsql==1.13.0",
+    "pyarrow==26.0.1",
+];
+
+/// Builds `spiced`, prepares the Python environment and runs the script, which starts the node.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let python = environment()?;
+    let directory = binaries::build(workspace, Profile::Dev)?;
+    let mut command = Command::new(python);
+    command
+        .arg(workspace.root().join("tests/interop/flightsql.py"))
+        .arg(directory.join("spiced"));
+    succeed(&mut command)
+}
+
+/// The interpreter of an environment that holds exactly the pinned packages.
+fn environment() -> Result<PathBuf> {
+    let venv = cache_dir()?.join("venv");
+    let python = venv.join("bin/python");
+    // Written last: an installation that was interrupted starts over.
+    let stamp = venv.join("installed");
+    let wanted = REQUIREMENTS.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(python);
+    }
+    create(&venv)?;
+    let mut pip = Command::new(&python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ])
+    .args(REQUIREMENTS);
+    succeed(&mut pip)?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(python)
+}
+
+fn create(venv: &Path) -> Result<()> {
+    let mut command = Command::new("python3");
+    command.args(["-m", "venv", "--clear"]).arg(venv);
+    if let Err(error) = output(&mut command) {
+        bail!(
+            "{error:#}\nthe interoperability check needs Python 3 with its venv module: \
+             on Debian and Ubuntu `apt-get install python3-venv`"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Everything a contributor runs, as `cargo xtask COMMAND`.
+//!
+//! The dependencies are few on purpose: a first `cargo xtask arch` must not compile the query
+//! engine. What needs the workspace's own crates is a binary of its own that a command here
+//! builds and starts.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a command line program: printing is its output"
+)]
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::binaries::Profile;
+use crate::codegen::Mode;
+use crate::workspace::Workspace;
+
+mod arch;
+mod bench;
+mod binaries;
+mod ci;
+mod codegen;
+mod deny;
+mod interop;
+mod quickstart;
+mod suite;
+mod workspace;
+
+/// Builds, tests and checks the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build everything and run a secured three-node cluster on this machine
+    #[command(after_help = QUICKSTART_HELP)]
+    Quickstart {
+        /// Build with optimizations: a longer build, faster queries
+        #[arg(long)]
+        release: bool,
+        /// What the demonstration itself understands
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGS"
+        )]
+        demo: Vec<String>,
+    },
+    /// Build the binaries, then run every test of the workspace
+    Test {
+        /// Passed to `cargo test`: a filter, `-p CRATE`, `-- --nocapture`, ...
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGS"
+        )]
+        cargo: Vec<String>,
+    },
+    /// Everything a change must pass: all steps run, then a table of what failed
+    Ci,
+    /// Generate the code of the internal wire from its .proto files
+    Codegen {
+        /// Compare with what is checked in and write nothing
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check which crate may depend on what, and which code may say what
+    Arch,
+    /// Check licences, banned crates and sources of the dependencies with cargo-deny
+    Deny,
+    /// Run an unmodified ADBC driver against a real node
+    Interop,
+    /// Measure the cluster with a release build
+    Bench {
+        /// One short round: is it in the right order of magnitude
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+const QUICKSTART_HELP: &str = "\
+Arguments after the first one that is not known here go to the demonstration:
+  --scale N        TPC-H scale factor of the generated data (0.1 is about 30 MB)
+  --keep           leave the cluster running until Ctrl-C and print how to connect
+  --port-offset N  add to every port, where the usual ones are taken
+
+Examples:
+  cargo xtask quickstart
+  cargo xtask quickstart --release --scale 1 --keep";
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Quickstart { release, demo } => {
+            quickstart::run(&workspace, Profile::from_release_flag(release), &demo)
+        }
+        Command::Test { cargo } => suite::run(&workspace, &cargo),
+        Command::Ci => ci::run(&workspace),
+        Command::Codegen { check } => codegen::run(&workspace, Mode::from_check_flag(check)),
+        Command::Arch => arch::run(&workspace),
+        Command::Deny => deny::run(&workspace),
+        Command::Interop => interop::run(&workspace),
+        Command::Bench { quick } => bench::run(&workspace, quick.then_some("--quick")),
+    }
+}
