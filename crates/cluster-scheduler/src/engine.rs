@@ -4,6 +4,7 @@ mod config;
 mod distributor;
 mod guard;
 mod job;
+mod progress;
 mod results;
 
 use std::sync::Arc;
@@ -49,6 +50,8 @@ impl Engine {
         let cluster = BallistaCluster::new_from_config(&config)
             .await
             .map_err(|source| EngineError(Box::new(source)))?;
+        let hints = streams.clone();
+        let cluster = progress::watch(&cluster, move || hints.poll_now());
         let server = create_scheduler(cluster, config)
             .await
             .map_err(|source| EngineError(Box::new(source)))?;

@@ -45,6 +45,9 @@ pub(super) fn scheduler(
 /// The settings of one distributed query over `task_slots` slots.
 pub(super) fn query(base: &SessionConfig, transport: &NodeTransport, task_slots: usize) -> SessionConfig {
     base.clone()
+        // The state of a query shares its catalog with the node; building it with this on would
+        // put an empty catalog in the place of the one with the datasets.
+        .with_create_default_catalog_and_schema(false)
         .upgrade_for_ballista()
         .with_target_partitions(task_slots.max(1))
         .with_ballista_use_tls(transport.security() == Security::Mutual)

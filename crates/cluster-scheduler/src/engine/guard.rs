@@ -23,7 +23,7 @@ use cluster_tls::tonic::{Authorizer, Method, Permit};
 use futures::Stream;
 use tonic::{Request, Response, Status};
 
-use super::Server;
+use super::{Server, progress};
 use crate::authorization as method;
 use crate::members::Members;
 use crate::status::Refused;
@@ -116,7 +116,12 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         let message = request.get_ref();
         let sender = self.registration(&permit, message.metadata.as_ref())?;
         self.reports(&permit, &sender, &message.task_status)?;
-        self.inner.poll_work(request).await
+        let reported = !message.task_status.is_empty();
+        let answer = self.inner.poll_work(request).await;
+        if reported {
+            progress::mark(&self.inner).await;
+        }
+        answer
     }
 
     async fn register_executor(

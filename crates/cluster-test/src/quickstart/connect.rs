@@ -19,7 +19,7 @@ pub(super) fn instructions(programs: &Programs, demo: &Demo) -> String {
          \n  HTTP\n    curl http://{http}/v1/sql -d 'select count(*) from lineitem'\n\
          \n  Python (pip install adbc-driver-flightsql pyarrow)\n\
          \x20   from adbc_driver_flightsql import dbapi\n\
-         \x20   with dbapi.connect(\"grpc://{flight}\") as connection:\n\
+         \x20   with dbapi.connect(\"grpc://{flight}\", autocommit=True) as connection:\n\
          \x20       cursor = connection.cursor()\n\
          \x20       cursor.execute(\"select l_returnflag, count(*) from lineitem group by 1\")\n\
          \x20       print(cursor.fetch_arrow_table())\n\

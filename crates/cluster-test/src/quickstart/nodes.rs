@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use cluster_tls::Role;
 use futures::future::try_join_all;
 use tokio::time::{interval, timeout};
@@ -83,9 +83,7 @@ impl Nodes {
             .filter_map(|index| self.0.get(index))
             .map(|node| format!("last lines of {}:\n{}", node.name(), node.log().tail(20)))
             .collect();
-        error
-            .context(logs.join("\n"))
-            .context("a query or a node failed")
+        anyhow!("{error:#}\n\n{}", logs.join("\n"))
     }
 
     /// Ends the executors, then the scheduler, and tells when one did not end well.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
@@ -77,8 +78,13 @@ fn write_file(path: &Path, rows: Rows, written: &mut dyn FnMut(u64) -> Result<()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
         .build();
+    // The generator's string views stay its own affair: without the Arrow schema in the file,
+    // text is read as text, as from files of any other writer.
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties)
+        .with_skip_arrow_metadata(true);
     let file = File::create(path)?;
-    let mut writer = ArrowWriter::try_new(file, rows.schema(), Some(properties))?;
+    let mut writer = ArrowWriter::try_new_with_options(file, rows.schema(), options)?;
     for batch in rows {
         let batch = batch?;
         writer.write(&batch)?;
