@@ -1,1 +1,1 @@
-//! (skeleton)
+//! Nothing but tests lives here; see `tests/claims`.

@@ -10,7 +10,9 @@ pub(crate) struct Backoff {
 impl Backoff {
     /// The wait before the next attempt: between half of the step and all of it.
     pub(crate) fn next(&mut self) -> Duration {
-        let step = FIRST.saturating_mul(1 << self.attempts.min(MAX_DOUBLINGS)).min(CAP);
+        let step = FIRST
+            .saturating_mul(1 << self.attempts.min(MAX_DOUBLINGS))
+            .min(CAP);
         self.attempts = self.attempts.saturating_add(1);
         step.mul_f64(rand::random_range(0.5..=1.0))
     }

@@ -113,7 +113,8 @@ async fn ask(
     executor: &NodeId,
 ) -> Result<pb::GetAppDefinitionResponse, Status> {
     let channel = transport.channel(scheduler, Role::Scheduler, &ChannelOptions::default());
-    let mut client = ClusterServiceClient::new(channel).max_decoding_message_size(DEFINITION_LIMIT_BYTES);
+    let mut client =
+        ClusterServiceClient::new(channel).max_decoding_message_size(DEFINITION_LIMIT_BYTES);
     let request = pb::GetAppDefinitionRequest {
         executor_id: executor.to_string(),
     };
@@ -123,7 +124,10 @@ async fn ask(
     }
 }
 
-fn read(scheduler: &NodeAddress, answer: &pb::GetAppDefinitionResponse) -> Result<Defined, BootError> {
+fn read(
+    scheduler: &NodeAddress,
+    answer: &pb::GetAppDefinitionResponse,
+) -> Result<Defined, BootError> {
     let app = App::from_json(&answer.app_json).map_err(|source| BootError::Definition {
         scheduler: scheduler.clone(),
         source,

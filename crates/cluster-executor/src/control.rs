@@ -72,12 +72,19 @@ impl ControlLink {
         let call = client.control_stream(ReceiverStream::new(outgoing));
         let commands = timeout(OPEN_TIMEOUT, call)
             .await
-            .map_err(|_| Status::deadline_exceeded("the scheduler did not accept the stream in time"))??
+            .map_err(|_| {
+                Status::deadline_exceeded("the scheduler did not accept the stream in time")
+            })??
             .into_inner();
         Ok((reports, commands))
     }
 
-    async fn serve(&self, reports: &Reports, mut commands: Commands, shutdown: &CancellationToken) -> End {
+    async fn serve(
+        &self,
+        reports: &Reports,
+        mut commands: Commands,
+        shutdown: &CancellationToken,
+    ) -> End {
         let mut ticks = ticks();
         loop {
             tokio::select! {
@@ -103,7 +110,9 @@ impl ControlLink {
         for message in [heartbeat(), Report::Statistics(self.engine.statistics())] {
             let sent = timeout(SEND_TIMEOUT, reports.send(self.report(message))).await;
             if !matches!(sent, Ok(Ok(()))) {
-                return Err(End::Broken("the stream does not take heartbeats".to_owned()));
+                return Err(End::Broken(
+                    "the stream does not take heartbeats".to_owned(),
+                ));
             }
         }
         Ok(())
@@ -142,7 +151,9 @@ impl ControlLink {
 }
 
 fn heartbeat() -> Report {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Report::Heartbeat(pb::Heartbeat {
         timestamp_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
     })

@@ -133,7 +133,10 @@ impl Engine {
     }
 
     /// The shuffle service, behind the guard.
-    pub(crate) fn service(&self, authorizer: Authorizer) -> FlightServiceServer<GuardedShuffleService> {
+    pub(crate) fn service(
+        &self,
+        authorizer: Authorizer,
+    ) -> FlightServiceServer<GuardedShuffleService> {
         FlightServiceServer::new(GuardedShuffleService::new(
             PathBuf::from(&self.executor.work_dir),
             authorizer,
@@ -177,7 +180,9 @@ fn registration(node_id: &NodeId, task_slots: usize) -> ExecutorRegistration {
         grpc_port: u32::from(node_id.port()),
         specification: Some(ExecutorSpecification {
             resources: vec![ExecutorResource {
-                resource: Some(Resource::Vcores(u32::try_from(task_slots).unwrap_or(u32::MAX))),
+                resource: Some(Resource::Vcores(
+                    u32::try_from(task_slots).unwrap_or(u32::MAX),
+                )),
             }],
         }),
         // Facts about the machine that nothing of ours shows; a peer need not know them.

@@ -56,7 +56,10 @@ impl Executor {
     ///
     /// [`BootError`] when a scheduler denies this node, sends something unusable, or names a
     /// dataset that cannot be read here; and when stopped meanwhile.
-    pub async fn boot(options: ExecutorOptions, shutdown: &CancellationToken) -> Result<Self, BootError> {
+    pub async fn boot(
+        options: ExecutorOptions,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, BootError> {
         let defined = boot::define(
             &options.transport,
             &options.schedulers,
@@ -95,7 +98,11 @@ impl Executor {
     /// # Errors
     ///
     /// [`ServeError`] when the listener fails for good.
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
         let links = TaskTracker::new();
         let stop_links = CancellationToken::new();
         for scheduler in &self.schedulers {
@@ -123,9 +130,9 @@ impl Executor {
 
     /// Works for one scheduler: one channel, one poll loop, one control stream.
     fn link(&self, scheduler: &NodeAddress, links: &TaskTracker, stop: &CancellationToken) {
-        let channel = self
-            .transport
-            .channel(scheduler, Role::Scheduler, &ChannelOptions::default());
+        let channel =
+            self.transport
+                .channel(scheduler, Role::Scheduler, &ChannelOptions::default());
         let control = ControlLink {
             scheduler: scheduler.clone(),
             channel: channel.clone(),
@@ -143,7 +150,11 @@ impl Executor {
         });
     }
 
-    async fn serve_shuffle(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
+    async fn serve_shuffle(
+        &self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), ServeError> {
         Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))

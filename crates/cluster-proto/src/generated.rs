@@ -9,6 +9,7 @@
     unused_qualifications,
     clippy::all,
     clippy::pedantic,
+    clippy::allow_attributes_without_reason,
     reason = "generated code answers to its generator"
 )]
 pub mod spice_protobuf;

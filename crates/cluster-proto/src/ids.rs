@@ -103,7 +103,11 @@ mod tests {
     #[test]
     fn reads_names_and_both_kinds_of_address() {
         for (text, host, port) in [
-            ("executor1.cluster.local:50052", "executor1.cluster.local", 50052),
+            (
+                "executor1.cluster.local:50052",
+                "executor1.cluster.local",
+                50052,
+            ),
             ("127.0.0.1:1", "127.0.0.1", 1),
             ("[::1]:65535", "::1", 65535),
             ("EXECUTOR1:50052", "executor1", 50052),
@@ -118,7 +122,19 @@ mod tests {
     #[test]
     fn refuses_what_is_no_address() {
         let too_long = format!("{}:1", "a".repeat(300));
-        for text in ["", "host", "host:", ":1", "host:0", "host:65536", "a b:1", "a/../b:1", "::1:1", "[x]:1", &too_long] {
+        for text in [
+            "",
+            "host",
+            "host:",
+            ":1",
+            "host:0",
+            "host:65536",
+            "a b:1",
+            "a/../b:1",
+            "::1:1",
+            "[x]:1",
+            &too_long,
+        ] {
             assert!(text.parse::<NodeId>().is_err(), "{text:?}");
         }
     }

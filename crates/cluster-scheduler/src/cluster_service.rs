@@ -58,9 +58,13 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<pb::GetAppDefinitionRequest>,
     ) -> Result<Response<pb::GetAppDefinitionResponse>, Status> {
-        let permit = self.authorizer.permit::<method::GetAppDefinition, _>(&request)?;
+        let permit = self
+            .authorizer
+            .permit::<method::GetAppDefinition, _>(&request)?;
         let claimed = executor_id(&request.get_ref().executor_id)?;
-        self.state.members.claim(&self.authorizer, &permit, &claimed)?;
+        self.state
+            .members
+            .claim(&self.authorizer, &permit, &claimed)?;
         Ok(Response::new(self.state.app_definition(&permit)))
     }
 
@@ -68,7 +72,8 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<pb::ExpandSecretRequest>,
     ) -> Result<Response<pb::ExpandSecretResponse>, Status> {
-        self.authorizer.permit::<method::ExpandSecret, _>(&request)?;
+        self.authorizer
+            .permit::<method::ExpandSecret, _>(&request)?;
         // No secret store can be configured yet, so no application refers to one.
         Err(Refused::NotServed("this scheduler has no secret stores").into())
     }
@@ -77,7 +82,9 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<pb::GetSchedulersRequest>,
     ) -> Result<Response<pb::GetSchedulersResponse>, Status> {
-        let permit = self.authorizer.permit::<method::GetSchedulers, _>(&request)?;
+        let permit = self
+            .authorizer
+            .permit::<method::GetSchedulers, _>(&request)?;
         Ok(Response::new(self.state.schedulers(&permit)))
     }
 
@@ -85,7 +92,8 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<pb::AllocateInitialPartitionsRequest>,
     ) -> Result<Response<pb::AllocateInitialPartitionsResponse>, Status> {
-        self.authorizer.permit::<method::AllocateInitialPartitions, _>(&request)?;
+        self.authorizer
+            .permit::<method::AllocateInitialPartitions, _>(&request)?;
         Err(Refused::NotServed("this scheduler has no partitioned datasets").into())
     }
 
@@ -93,7 +101,9 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<Streaming<pb::ExecutorControlMessage>>,
     ) -> Result<Response<Commands>, Status> {
-        let permit = self.authorizer.permit::<method::ControlStream, _>(&request)?;
+        let permit = self
+            .authorizer
+            .permit::<method::ControlStream, _>(&request)?;
         let commands = control_stream::serve(
             self.state.clone(),
             self.authorizer.clone(),
@@ -108,7 +118,8 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<pb::GetTaskHistoryRequest>,
     ) -> Result<Response<pb::GetTaskHistoryResponse>, Status> {
-        self.authorizer.permit::<method::GetTaskHistory, _>(&request)?;
+        self.authorizer
+            .permit::<method::GetTaskHistory, _>(&request)?;
         Err(Refused::NotServed("this scheduler keeps no task history").into())
     }
 

@@ -63,7 +63,10 @@ impl ControlStreams {
     /// Closes the stream of `id` unless a newer one has taken over, and tells which it was.
     pub(crate) fn close(&self, id: &NodeId, generation: u64) -> Closed {
         let mut open = self.lock();
-        if open.get(id).is_some_and(|handle| handle.generation == generation) {
+        if open
+            .get(id)
+            .is_some_and(|handle| handle.generation == generation)
+        {
             open.remove(id);
             Closed::Last
         } else {
@@ -153,7 +156,10 @@ mod tests {
         assert!(matches!(first.message, Some(Command::PollNow(_))));
         streams.cancel_tasks(&executor(), vec![]);
         let second = outbox.next().await.unwrap();
-        assert!(matches!(second.message, Some(Command::CancelTasks(_))), "{second:?}");
+        assert!(
+            matches!(second.message, Some(Command::CancelTasks(_))),
+            "{second:?}"
+        );
     }
 
     #[tokio::test]
@@ -162,7 +168,10 @@ mod tests {
         let older = streams.open(&executor());
         let newer = streams.open(&executor());
         assert!(older.superseded.is_cancelled());
-        assert_eq!(streams.close(&executor(), older.generation), Closed::Replaced);
+        assert_eq!(
+            streams.close(&executor(), older.generation),
+            Closed::Replaced
+        );
         assert!(streams.is_open(&executor()));
         assert_eq!(streams.close(&executor(), newer.generation), Closed::Last);
         assert!(!streams.is_open(&executor()));

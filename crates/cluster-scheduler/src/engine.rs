@@ -46,7 +46,9 @@ impl Engine {
         tasks: TaskTracker,
     ) -> Result<Self, EngineError> {
         let hints = streams.clone();
-        let config = Arc::new(config::scheduler(node_id, &transport, move || hints.poll_now()));
+        let config = Arc::new(config::scheduler(node_id, &transport, move || {
+            hints.poll_now();
+        }));
         let cluster = BallistaCluster::new_from_config(&config)
             .await
             .map_err(|source| EngineError(Box::new(source)))?;
@@ -97,7 +99,12 @@ impl Engine {
 
     /// The task slots of the executors that are connected now.
     pub(crate) async fn task_slots(&self) -> usize {
-        let executors = self.server.state.executor_manager.get_executors_state().await;
+        let executors = self
+            .server
+            .state
+            .executor_manager
+            .get_executors_state()
+            .await;
         executors.map_or(0, |executors| {
             executors
                 .iter()

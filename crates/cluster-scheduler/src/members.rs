@@ -117,7 +117,8 @@ impl Members {
     fn bind(&self, id: &NodeId, owner: Owner, now: Instant) -> bool {
         let mut table = self.lock();
         if let Some(member) = table.get_mut(id) {
-            let alive = member.connected || now.duration_since(member.last_seen) < self.silence_limit;
+            let alive =
+                member.connected || now.duration_since(member.last_seen) < self.silence_limit;
             if member.owner == owner {
                 member.last_seen = now;
                 return true;

@@ -112,7 +112,10 @@ impl Scheduler {
                     .max_decoding_message_size(CONTROL_MESSAGE_LIMIT_BYTES)
                     .max_encoding_message_size(CONTROL_MESSAGE_LIMIT_BYTES),
             )
-            .add_service(self.engine.service(self.authorizer.clone(), self.members.clone()))
+            .add_service(
+                self.engine
+                    .service(self.authorizer.clone(), self.members.clone()),
+            )
             .serve_with_incoming_shutdown(
                 self.transport.incoming(listener),
                 shutdown.clone().cancelled_owned(),
@@ -134,7 +137,10 @@ impl Scheduler {
     async fn stop(&self) {
         self.state.shutdown.cancel();
         self.state.tasks.close();
-        if timeout(SHUTDOWN_GRACE, self.state.tasks.wait()).await.is_err() {
+        if timeout(SHUTDOWN_GRACE, self.state.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("scheduler tasks did not end in time");
         }
     }

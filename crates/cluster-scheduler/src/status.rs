@@ -34,7 +34,9 @@ impl From<Refused> for Status {
             Refused::Malformed(what) => Self::invalid_argument(what),
             Refused::NotServed(what) => Self::unimplemented(what),
             Refused::Silent => Self::deadline_exceeded("no heartbeat within the allowed time"),
-            Refused::Superseded => Self::aborted("a newer control stream of this executor took over"),
+            Refused::Superseded => {
+                Self::aborted("a newer control stream of this executor took over")
+            }
             Refused::ShuttingDown => Self::unavailable("the scheduler is shutting down"),
         }
     }

@@ -1,7 +1,8 @@
 //! A cluster of real processes on free ports.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,8 @@ pub struct TestCluster {
 }
 
 impl TestCluster {
-    /// Starts the scheduler, then all executors at once, and waits until each says it is ready.
+    /// Starts the scheduler, then all executors at once, and waits until each says it is ready
+    /// and the scheduler says it is connected: from then on a query finds all of them.
     ///
     /// # Errors
     ///
@@ -46,7 +48,7 @@ impl TestCluster {
         let pki = TestPki::new()?;
         let directory = tempfile::tempdir().context("cannot make a directory for the nodes")?;
         let mut cluster = Self {
-            scheduler_address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            scheduler_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             nodes: Vec::new(),
             plan,
             pki,
@@ -61,17 +63,22 @@ impl TestCluster {
             .map(|node| cluster.launch(Role::Executor, node))
             .collect::<Result<_>>()?;
         let executors = try_join_all(launches.into_iter().map(Node::start)).await?;
+        for executor in &executors {
+            cluster.connected(executor).await?;
+        }
         cluster.nodes.extend(executors);
         Ok(cluster)
     }
 
-    /// Adds an executor to the running cluster, also in the place of one that ended.
+    /// Adds an executor to the running cluster, also in the place of one that ended, and waits
+    /// until the scheduler says it is connected.
     ///
     /// # Errors
     ///
     /// When it does not start, with everything it wrote.
     pub async fn add_executor(&mut self, node: &NodePlan) -> Result<()> {
         let started = Node::start(self.launch(Role::Executor, node)?).await?;
+        self.connected(&started).await?;
         self.nodes.retain(|known| known.name() != node.name);
         self.nodes.push(started);
         Ok(())
@@ -175,16 +182,35 @@ impl TestCluster {
         Metrics::scrape(self.node(name)?.address(Listener::Metrics)?).await
     }
 
+    /// Where a node of this name keeps its data.
+    #[must_use]
+    pub fn data_directory(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The executor's port tells it from all others: no two nodes of a machine share one.
+    async fn connected(&self, executor: &Node) -> Result<()> {
+        let port = format!(":{}", executor.address(Listener::Internal)?.port());
+        let scheduler = self.nodes.first().context("the cluster has no scheduler")?;
+        let wanted = |line: &LogLine| {
+            let id = line.field("executor").unwrap_or_default();
+            line.message() == "executor connected" && id.ends_with(&port)
+        };
+        let line = scheduler.log().wait_for(wanted, self.plan.patience).await;
+        line.with_context(|| format!("{} does not connect", executor.name()))?;
+        Ok(())
+    }
+
     fn launch(&self, role: Role, node: &NodePlan) -> Result<Launch> {
-        let data = self.directory.path().join(&node.name);
         let arguments = NodeArguments {
             role,
             manifest: (role == Role::Scheduler).then(|| self.plan.manifest.clone()),
             host: node.host.clone(),
+            bind: node.bind,
             protection: self.protection(role, node)?,
             scheduler: (role == Role::Executor).then_some(self.scheduler_address.port()),
             ports: Ports::any(role),
-            data,
+            data: self.data_directory(&node.name),
         };
         let mut arguments: Vec<OsString> = arguments.to_args();
         if let Some(slots) = node.task_slots {

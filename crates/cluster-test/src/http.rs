@@ -25,7 +25,7 @@ pub struct HttpReply {
 ///
 /// When the server cannot be reached, or does not answer in HTTP within half a minute.
 pub async fn http_get(server: SocketAddr, path: &str) -> Result<HttpReply> {
-    exchange(server, &request("GET", server, path, "")).await
+    exchange(server, &request("GET", server, path, ANY_TYPE, "")).await
 }
 
 /// Sends `POST path` with `body` as plain text.
@@ -34,14 +34,28 @@ pub async fn http_get(server: SocketAddr, path: &str) -> Result<HttpReply> {
 ///
 /// As [`http_get`].
 pub async fn http_post(server: SocketAddr, path: &str, body: &str) -> Result<HttpReply> {
-    exchange(server, &request("POST", server, path, body)).await
+    http_post_accepting(server, path, body, ANY_TYPE).await
 }
 
-fn request(method: &str, server: SocketAddr, path: &str, body: &str) -> String {
+/// As [`http_post`], asking for an answer of the media type `accept`.
+///
+/// # Errors
+///
+/// As [`http_get`].
+pub async fn http_post_accepting(
+    server: SocketAddr,
+    path: &str,
+    body: &str,
+    accept: &str,
+) -> Result<HttpReply> {
+    exchange(server, &request("POST", server, path, accept, body)).await
+}
+
+fn request(method: &str, server: SocketAddr, path: &str, accept: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\
-         Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}"
+         Accept: {accept}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}"
     )
 }
 
@@ -101,6 +115,9 @@ fn join_chunks(mut rest: &str) -> Result<String> {
         rest = after[size..].strip_prefix("\r\n").unwrap_or_default();
     }
 }
+
+/// What a client sends that does not care.
+const ANY_TYPE: &str = "*/*";
 
 /// Longer than any query of a test takes.
 const PATIENCE: Duration = Duration::from_secs(30);

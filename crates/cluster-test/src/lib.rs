@@ -19,7 +19,7 @@ pub mod tpch;
 pub use binaries::binary;
 pub use clock::ManualClock;
 pub use cluster::{ClusterPlan, NodeArguments, NodePlan, Ports, Protection, Security, TestCluster};
-pub use http::{HttpReply, http_get, http_post};
+pub use http::{HttpReply, http_get, http_post, http_post_accepting};
 pub use log::{Log, LogLine};
 pub use metrics::Metrics;
 pub use node::{Launch, Listener, Node, Signals};

@@ -125,6 +125,12 @@ impl Node {
         &self.name
     }
 
+    /// The number that the operating system gave it; `None` once it ended.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// What it wrote.
     #[must_use]
     pub fn log(&self) -> &Log {

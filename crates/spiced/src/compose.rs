@@ -121,7 +121,11 @@ impl Node {
     }
 
     /// The internal port's transport and the id that its address gives this node.
-    fn internal(&self, config: &InternalConfig, credentials: Option<Credentials>) -> anyhow::Result<Internal> {
+    fn internal(
+        &self,
+        config: &InternalConfig,
+        credentials: Option<Credentials>,
+    ) -> anyhow::Result<Internal> {
         let listener = self.listeners.internal.as_ref();
         let port = local_address(listener.context("the internal port is not bound")?)?.port();
         let node_id = NodeId::new(&config.advertise_host, port)?;
@@ -159,7 +163,9 @@ struct Internal {
 
 /// Takes a listener that was bound for this role.
 fn take(listener: &mut Option<TcpListener>) -> anyhow::Result<TcpListener> {
-    listener.take().context("a listener of this role is not bound")
+    listener
+        .take()
+        .context("a listener of this role is not bound")
 }
 
 /// An error of a room, with its causes in one line.

@@ -70,7 +70,7 @@ pub(crate) fn decide(args: Args) -> Decided {
     let role = match role {
         None => Some(standalone(args, &mut faults)),
         Some(RoleArg::Scheduler) => scheduler(args, &mut faults),
-        Some(RoleArg::Executor) => executor(args, &mut faults),
+        Some(RoleArg::Executor) => executor(&args, &mut faults),
     };
     Decided {
         config: role.map(|role| NodeConfig {
@@ -85,14 +85,26 @@ pub(crate) fn decide(args: Args) -> Decided {
 
 fn standalone(args: Args, faults: &mut Vec<String>) -> RoleConfig {
     let given = [
-        ("--node-mtls-ca-certificate-file", args.node_mtls_ca_certificate_file.is_some()),
-        ("--node-mtls-certificate-file", args.node_mtls_certificate_file.is_some()),
+        (
+            "--node-mtls-ca-certificate-file",
+            args.node_mtls_ca_certificate_file.is_some(),
+        ),
+        (
+            "--node-mtls-certificate-file",
+            args.node_mtls_certificate_file.is_some(),
+        ),
         ("--node-mtls-key-file", args.node_mtls_key_file.is_some()),
         ("--node-mtls-require-role", args.node_mtls_require_role),
-        ("--node-advertise-address", args.node_advertise_address.is_some()),
+        (
+            "--node-advertise-address",
+            args.node_advertise_address.is_some(),
+        ),
         ("--node-bind-address", args.node_bind_address.is_some()),
         ("--task-slots", args.task_slots.is_some()),
-        ("--allow-insecure-connections", args.allow_insecure_connections),
+        (
+            "--allow-insecure-connections",
+            args.allow_insecure_connections,
+        ),
     ];
     for (flag, _) in given.iter().filter(|(_, given)| *given) {
         faults.push(format!(
@@ -120,7 +132,7 @@ fn scheduler(args: Args, faults: &mut Vec<String>) -> Option<RoleConfig> {
     })
 }
 
-fn executor(args: Args, faults: &mut Vec<String>) -> Option<RoleConfig> {
+fn executor(args: &Args, faults: &mut Vec<String>) -> Option<RoleConfig> {
     if let Some(path) = &args.path {
         faults.push(format!(
             "an executor gets its spicepod from the scheduler; leave {} out",
@@ -128,14 +140,16 @@ fn executor(args: Args, faults: &mut Vec<String>) -> Option<RoleConfig> {
         ));
     }
     if args.flight.is_some() {
-        faults.push("--flight is for schedulers and single nodes; an executor answers no SQL".to_owned());
+        faults.push(
+            "--flight is for schedulers and single nodes; an executor answers no SQL".to_owned(),
+        );
     }
     if args.scheduler_address.is_empty() {
         faults.push(
             "an executor needs a scheduler: add --scheduler-address https://HOST:50052".to_owned(),
         );
     }
-    let internal = internal::decide(&args, faults);
+    let internal = internal::decide(args, faults);
     let plaintext = args.allow_insecure_connections;
     let mut schedulers = vec![];
     for text in &args.scheduler_address {

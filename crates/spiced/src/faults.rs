@@ -35,7 +35,11 @@ impl Faults {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noun = if self.messages.len() == 1 { "fault" } else { "faults" };
+        let noun = if self.messages.len() == 1 {
+            "fault"
+        } else {
+            "faults"
+        };
         writeln!(f, "spiced: not running, {} {noun}:", self.messages.len())?;
         for (index, message) in self.messages.iter().enumerate() {
             let indented = message.trim_end().replace('\n', "\n     ");
@@ -72,7 +76,8 @@ mod tests {
 
     #[test]
     fn lists_every_fault_with_a_number() {
-        let faults = Faults::check(vec!["first".to_owned(), "second\nwith detail".to_owned()]).unwrap_err();
+        let faults =
+            Faults::check(vec!["first".to_owned(), "second\nwith detail".to_owned()]).unwrap_err();
         assert_eq!(
             faults.to_string(),
             "spiced: not running, 2 faults:\n  1. first\n  2. second\n     with detail\n"

@@ -21,7 +21,9 @@ pub(crate) struct Listeners {
 pub(crate) async fn bind(config: &NodeConfig, faults: &mut Vec<String>) -> Listeners {
     let (internal, flight) = match &config.role {
         RoleConfig::Standalone { flight, .. } => (None, Some(*flight)),
-        RoleConfig::Scheduler { flight, internal, .. } => (Some(internal.bind), Some(*flight)),
+        RoleConfig::Scheduler {
+            flight, internal, ..
+        } => (Some(internal.bind), Some(*flight)),
         RoleConfig::Executor { internal, .. } => (Some(internal.bind), None),
     };
     Listeners {
@@ -49,7 +51,9 @@ async fn listen(
             None
         }
         Err(error) => {
-            faults.push(format!("the {name} port cannot listen on {address}: {error}; see {flag}"));
+            faults.push(format!(
+                "the {name} port cannot listen on {address}: {error}; see {flag}"
+            ));
             None
         }
     }

@@ -9,7 +9,11 @@ pub(crate) fn init(format: LogFormat, verbose: u8) {
         .with_writer(std::io::stderr)
         .with_env_filter(EnvFilter::new(filter(verbose)));
     match format {
-        LogFormat::Text => builder.with_target(false).with_ansi(stderr_is_terminal()).finish().init(),
+        LogFormat::Text => builder
+            .with_target(false)
+            .with_ansi(stderr_is_terminal())
+            .finish()
+            .init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().init(),
     }
 }

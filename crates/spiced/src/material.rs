@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cluster_tls::{Credentials, CredentialPaths, PeerPolicy, Snapshot, SystemClock};
+use cluster_tls::{CredentialPaths, Credentials, PeerPolicy, Snapshot, SystemClock};
 use spicepod::App;
 
 use crate::config::{InternalConfig, ManifestPath, NodeConfig, RoleConfig, SecurityConfig};
@@ -20,7 +20,9 @@ pub(crate) struct Material {
 pub(crate) fn read(config: &NodeConfig, faults: &mut Vec<String>) -> Material {
     let (manifest, internal) = match &config.role {
         RoleConfig::Standalone { manifest, .. } => (Some(manifest), None),
-        RoleConfig::Scheduler { manifest, internal, .. } => (Some(manifest), Some(internal)),
+        RoleConfig::Scheduler {
+            manifest, internal, ..
+        } => (Some(manifest), Some(internal)),
         RoleConfig::Executor { internal, .. } => (None, Some(internal)),
     };
     Material {
@@ -34,9 +36,13 @@ fn read_app(path: &ManifestPath, faults: &mut Vec<String>) -> Option<App> {
         ManifestPath::Given(path) => path.as_path(),
         ManifestPath::Default => {
             let here = Path::new(".");
-            let found = spicepod::MANIFEST_NAMES.iter().any(|name| here.join(name).exists());
+            let found = spicepod::MANIFEST_NAMES
+                .iter()
+                .any(|name| here.join(name).exists());
             if !found {
-                tracing::warn!("no spicepod.yaml in the current directory, starting without datasets");
+                tracing::warn!(
+                    "no spicepod.yaml in the current directory, starting without datasets"
+                );
                 return Some(App::empty());
             }
             here
@@ -77,7 +83,12 @@ fn load(paths: &CredentialPaths, policy: PeerPolicy) -> Result<Snapshot, String>
     cluster_tls::load(paths, Arc::new(SystemClock), policy).map_err(|error| chain(&error))
 }
 
-fn check_advertised(snapshot: &Snapshot, host: &str, paths: &CredentialPaths, faults: &mut Vec<String>) {
+fn check_advertised(
+    snapshot: &Snapshot,
+    host: &str,
+    paths: &CredentialPaths,
+    faults: &mut Vec<String>,
+) {
     let own = snapshot.own();
     if own.has_name(host) {
         return;

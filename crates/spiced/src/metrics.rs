@@ -107,10 +107,26 @@ impl Metrics {
     }
 
     fn register_work(&self, registry: &mut Registry) {
-        registry.register("node_tasks", "Tasks that ended on this node", self.tasks.clone());
-        registry.register("node_task_failures", "Tasks that ended without a result", self.task_failures.clone());
-        registry.register("node_tasks_active", "Tasks that run on this node now", self.tasks_active.clone());
-        registry.register("executor_task_slots", "Tasks that this executor may run at the same time", self.task_slots.clone());
+        registry.register(
+            "node_tasks",
+            "Tasks that ended on this node",
+            self.tasks.clone(),
+        );
+        registry.register(
+            "node_task_failures",
+            "Tasks that ended without a result",
+            self.task_failures.clone(),
+        );
+        registry.register(
+            "node_tasks_active",
+            "Tasks that run on this node now",
+            self.tasks_active.clone(),
+        );
+        registry.register(
+            "executor_task_slots",
+            "Tasks that this executor may run at the same time",
+            self.task_slots.clone(),
+        );
         registry.register_with_unit(
             "executor_shuffle_write",
             "Shuffle files written, in bytes",
@@ -134,7 +150,12 @@ impl Metrics {
     pub(crate) fn show_expiry(&self, snapshot: &Snapshot) {
         let own = snapshot.own();
         let subject = own.uri().map_or_else(
-            || own.names().first().map(ToString::to_string).unwrap_or_default(),
+            || {
+                own.names()
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
+            },
             ToOwned::to_owned,
         );
         self.set_expiry("node", subject, own.not_after());
@@ -149,7 +170,10 @@ impl Metrics {
             kind,
             subject,
         };
-        let seconds = not_after.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        let seconds = not_after
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO)
+            .as_secs();
         self.certificate_not_after
             .get_or_create(&labels)
             .set(i64::try_from(seconds).unwrap_or(i64::MAX));

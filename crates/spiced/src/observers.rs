@@ -79,7 +79,9 @@ impl Events for Observer {
 
 impl Decisions for Observer {
     fn decided(&self, decision: &Decision<'_>) {
-        let Err(denied) = decision.outcome else { return };
+        let Err(denied) = decision.outcome else {
+            return;
+        };
         let role = decision.peer.map_or("none", |peer| peer.role().as_str());
         let labels = DenialLabels {
             method: decision.method,
@@ -88,7 +90,13 @@ impl Decisions for Observer {
         };
         self.metrics.denials.get_or_create(&labels).inc();
         let peer = decision.peer.map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(method = decision.method, role, peer, reason = denied.as_str(), "call denied");
+        tracing::warn!(
+            method = decision.method,
+            role,
+            peer,
+            reason = denied.as_str(),
+            "call denied"
+        );
     }
 }
 
@@ -119,7 +127,9 @@ impl ExecutorEvents for Observer {
         if report.failed {
             self.metrics.task_failures.inc();
         }
-        self.metrics.shuffle_write_bytes.inc_by(report.shuffle_write_bytes);
+        self.metrics
+            .shuffle_write_bytes
+            .inc_by(report.shuffle_write_bytes);
         self.metrics
             .shuffle_read_remote_bytes
             .inc_by(report.shuffle_read_remote_bytes);

@@ -43,6 +43,8 @@ impl Readiness for NodeReadiness {
     }
 
     fn executors(&self) -> Option<usize> {
-        self.scheduler.as_ref().map(|scheduler| scheduler.executors().len())
+        self.scheduler
+            .as_ref()
+            .map(|scheduler| scheduler.executors().len())
     }
 }

@@ -49,12 +49,23 @@ pub(crate) fn private_directory(path: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .with_context(|| format!("the directory {} cannot be made; see --data-dir", path.display()))
+        .with_context(|| {
+            format!(
+                "the directory {} cannot be made; see --data-dir",
+                path.display()
+            )
+        })
 }
 
 fn remove_abandoned(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
-    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for path in entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+    {
         let lock = File::open(lock_path(&path));
         let abandoned = lock.is_ok_and(|file| file.try_lock().is_ok());
         if abandoned {
@@ -85,10 +96,16 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let work = WorkDir::create(data.path()).unwrap();
         let path = work.path().to_owned();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         drop(work);
         assert!(!path.exists());
-        assert_eq!(fs::read_dir(data.path().join("shuffle")).unwrap().count(), 0);
+        assert_eq!(
+            fs::read_dir(data.path().join("shuffle")).unwrap().count(),
+            0
+        );
     }
 
     #[test]

@@ -60,13 +60,19 @@ impl FlightService for GuardedShuffleService {
     type ListActionsStream = Answer<ActionType>;
     type ListFlightsStream = Answer<FlightInfo>;
 
-    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+    async fn do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Self::DoGetStream>, Status> {
         self.authorizer.permit::<method::DoGet, _>(&request)?;
         self.check_ticket(&request.get_ref().ticket).await?;
         self.inner.do_get(request).await
     }
 
-    async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
+    async fn do_action(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
         self.authorizer.permit::<method::DoAction, _>(&request)?;
         if request.get_ref().r#type != BLOCK_TRANSPORT {
             return Err(not_served());
@@ -95,7 +101,8 @@ impl FlightService for GuardedShuffleService {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        self.authorizer.permit::<method::GetFlightInfo, _>(&request)?;
+        self.authorizer
+            .permit::<method::GetFlightInfo, _>(&request)?;
         Err(not_served())
     }
 
@@ -103,7 +110,8 @@ impl FlightService for GuardedShuffleService {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        self.authorizer.permit::<method::PollFlightInfo, _>(&request)?;
+        self.authorizer
+            .permit::<method::PollFlightInfo, _>(&request)?;
         Err(not_served())
     }
 
@@ -146,7 +154,10 @@ fn job_of(ticket: &[u8]) -> Option<String> {
     let action = protobuf::Action::decode(ticket).ok()?;
     let BallistaAction::FetchPartition(fetch) = action.action_type?;
     let well_formed = (1..=JOB_ID_LIMIT).contains(&fetch.job_id.len())
-        && fetch.job_id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        && fetch
+            .job_id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric());
     well_formed.then_some(fetch.job_id)
 }
 
@@ -193,7 +204,18 @@ mod tests {
 
     #[test]
     fn refuses_tickets_that_could_become_paths() {
-        for job_id in ["", ".", "..", "../secret", "a/b", "/etc", "a\\b", "a\0b", "a b", &"a".repeat(65)] {
+        for job_id in [
+            "",
+            ".",
+            "..",
+            "../secret",
+            "a/b",
+            "/etc",
+            "a\\b",
+            "a\0b",
+            "a b",
+            &"a".repeat(65),
+        ] {
             assert_eq!(job_of(&ticket(job_id)), None, "{job_id:?}");
         }
         assert_eq!(job_of(b"garbage"), None);

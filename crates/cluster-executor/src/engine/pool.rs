@@ -42,7 +42,12 @@ impl GenerationPool {
         }
     }
 
-    async fn dial(&self, host: &str, port: u16, config: &GrpcClientConfig) -> Result<BallistaClient> {
+    async fn dial(
+        &self,
+        host: &str,
+        port: u16,
+        config: &GrpcClientConfig,
+    ) -> Result<BallistaClient> {
         BallistaClient::try_new(
             host,
             port,

@@ -36,8 +36,6 @@ impl ReportingEngine {
 }
 
 impl ExecutionEngine for ReportingEngine {
-    // The signature is upstream's.
-    #[expect(clippy::too_many_arguments, reason = "the trait is upstream's")]
     fn create_query_stage_exec(
         &self,
         job_id: JobId,
@@ -116,7 +114,10 @@ impl QueryStageExecutor for ReportingStage {
 
 impl Drop for ReportingStage {
     fn drop(&mut self) {
-        let report = self.report.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let report = self
+            .report
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         self.log.finished(report);
     }
 }

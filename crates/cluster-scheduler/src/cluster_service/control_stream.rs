@@ -29,14 +29,18 @@ pub(super) async fn serve(
 ) -> Result<Commands, Status> {
     let first = next_report(&mut reports).await?;
     let Some(first) = first else {
-        return Err(Refused::Malformed("the first message of a control stream names the executor").into());
+        return Err(
+            Refused::Malformed("the first message of a control stream names the executor").into(),
+        );
     };
     let id = executor_id(&first.executor_id)?;
     state.members.claim(&authorizer, &permit, &id)?;
 
     let outbox = state.streams.open(&id);
     state.members.set_connection(&id, ControlState::Open);
-    state.events.executor_connected(&id, state.members.connected().len());
+    state
+        .events
+        .executor_connected(&id, state.members.connected().len());
     let (sender, commands) = mpsc::channel(1);
     let session = Session {
         state: state.clone(),
@@ -44,7 +48,9 @@ pub(super) async fn serve(
         permit,
         id,
     };
-    state.tasks.spawn(session.run(first, reports, outbox, sender));
+    state
+        .tasks
+        .spawn(session.run(first, reports, outbox, sender));
     Ok(Box::pin(ReceiverStream::new(commands)))
 }
 
@@ -69,7 +75,13 @@ enum End {
 }
 
 impl Session {
-    async fn run(self, first: pb::ExecutorControlMessage, reports: Reports, mut outbox: Outbox, sender: Sender) {
+    async fn run(
+        self,
+        first: pb::ExecutorControlMessage,
+        reports: Reports,
+        mut outbox: Outbox,
+        sender: Sender,
+    ) {
         let superseded = outbox.superseded.clone();
         let end = match self.take(first) {
             Some(end) => end,
@@ -105,7 +117,11 @@ impl Session {
             let denied = self.authorizer.refuse_foreign_sender(&self.permit);
             return Some(End::Refused(denied.into()));
         }
-        if let Err(denied) = self.state.members.claim(&self.authorizer, &self.permit, &self.id) {
+        if let Err(denied) = self
+            .state
+            .members
+            .claim(&self.authorizer, &self.permit, &self.id)
+        {
             return Some(End::Refused(denied.into()));
         }
         match report.message? {
@@ -131,7 +147,9 @@ impl Session {
         if last {
             let members = &self.state.members;
             members.set_connection(&self.id, ControlState::Closed);
-            self.state.events.executor_disconnected(&self.id, members.connected().len());
+            self.state
+                .events
+                .executor_disconnected(&self.id, members.connected().len());
         }
         let reason = match end {
             End::Announced(reason) => Some(reason),

@@ -43,7 +43,11 @@ pub(super) fn scheduler(
 }
 
 /// The settings of one distributed query over `task_slots` slots.
-pub(super) fn query(base: &SessionConfig, transport: &NodeTransport, task_slots: usize) -> SessionConfig {
+pub(super) fn query(
+    base: &SessionConfig,
+    transport: &NodeTransport,
+    task_slots: usize,
+) -> SessionConfig {
     base.clone()
         // The state of a query shares its catalog with the node; building it with this on would
         // put an empty catalog in the place of the one with the datasets.

@@ -46,7 +46,10 @@ impl BallistaDistributor {
         plan: &LogicalPlan,
     ) -> Result<SendableRecordBatchStream, ResultError> {
         let schema = announced_schema(&session, plan)?;
-        let finished = Job::submit(&self.engine, session, plan).await?.finished().await?;
+        let finished = Job::submit(&self.engine, session, plan)
+            .await?
+            .finished()
+            .await?;
         results::open(&self.engine.transport, schema, finished).await
     }
 }
@@ -75,7 +78,10 @@ impl Distributor for BallistaDistributor {
 }
 
 /// The columns that the client was told to expect: those of the analyzed plan.
-fn announced_schema(session: &SessionContext, plan: &LogicalPlan) -> Result<SchemaRef, ResultError> {
+fn announced_schema(
+    session: &SessionContext,
+    plan: &LogicalPlan,
+) -> Result<SchemaRef, ResultError> {
     let state = session.state();
     let analyzed = state
         .analyzer()
@@ -86,7 +92,8 @@ fn announced_schema(session: &SessionContext, plan: &LogicalPlan) -> Result<Sche
 
 impl fmt::Debug for BallistaDistributor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BallistaDistributor").finish_non_exhaustive()
+        f.debug_struct("BallistaDistributor")
+            .finish_non_exhaustive()
     }
 }
 

@@ -128,7 +128,9 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<RegisterExecutorParams>,
     ) -> Result<Response<RegisterExecutorResult>, Status> {
-        let permit = self.authorizer.permit::<method::RegisterExecutor, _>(&request)?;
+        let permit = self
+            .authorizer
+            .permit::<method::RegisterExecutor, _>(&request)?;
         self.registration(&permit, request.get_ref().metadata.as_ref())?;
         self.inner.register_executor(request).await
     }
@@ -137,7 +139,9 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<HeartBeatParams>,
     ) -> Result<Response<HeartBeatResult>, Status> {
-        let permit = self.authorizer.permit::<method::HeartBeatFromExecutor, _>(&request)?;
+        let permit = self
+            .authorizer
+            .permit::<method::HeartBeatFromExecutor, _>(&request)?;
         let message = request.get_ref();
         let sender = self.registration(&permit, message.metadata.as_ref())?;
         if !message.executor_id.eq_ignore_ascii_case(sender.as_str()) {
@@ -150,7 +154,9 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<UpdateTaskStatusParams>,
     ) -> Result<Response<UpdateTaskStatusResult>, Status> {
-        let permit = self.authorizer.permit::<method::UpdateTaskStatus, _>(&request)?;
+        let permit = self
+            .authorizer
+            .permit::<method::UpdateTaskStatus, _>(&request)?;
         let message = request.get_ref();
         let sender = self.sender(&permit, &message.executor_id)?;
         self.reports(&permit, &sender, &message.task_status)?;
@@ -161,7 +167,9 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<ExecutorStoppedParams>,
     ) -> Result<Response<ExecutorStoppedResult>, Status> {
-        let permit = self.authorizer.permit::<method::ExecutorStopped, _>(&request)?;
+        let permit = self
+            .authorizer
+            .permit::<method::ExecutorStopped, _>(&request)?;
         self.sender(&permit, &request.get_ref().executor_id)?;
         self.inner.executor_stopped(request).await
     }
@@ -170,7 +178,8 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<CreateUpdateSessionParams>,
     ) -> Result<Response<CreateUpdateSessionResult>, Status> {
-        self.authorizer.permit::<method::CreateUpdateSession, _>(&request)?;
+        self.authorizer
+            .permit::<method::CreateUpdateSession, _>(&request)?;
         self.inner.create_update_session(request).await
     }
 
@@ -178,7 +187,8 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<RemoveSessionParams>,
     ) -> Result<Response<RemoveSessionResult>, Status> {
-        self.authorizer.permit::<method::RemoveSession, _>(&request)?;
+        self.authorizer
+            .permit::<method::RemoveSession, _>(&request)?;
         self.inner.remove_session(request).await
     }
 
@@ -186,7 +196,8 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<ExecuteQueryParams>,
     ) -> Result<Response<Self::ExecuteQueryPushStream>, Status> {
-        self.authorizer.permit::<method::ExecuteQueryPush, _>(&request)?;
+        self.authorizer
+            .permit::<method::ExecuteQueryPush, _>(&request)?;
         self.inner.execute_query_push(request).await
     }
 
@@ -194,7 +205,8 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<ExecuteQueryParams>,
     ) -> Result<Response<ExecuteQueryResult>, Status> {
-        self.authorizer.permit::<method::ExecuteQuery, _>(&request)?;
+        self.authorizer
+            .permit::<method::ExecuteQuery, _>(&request)?;
         self.inner.execute_query(request).await
     }
 
@@ -202,7 +214,8 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<GetJobStatusParams>,
     ) -> Result<Response<GetJobStatusResult>, Status> {
-        self.authorizer.permit::<method::GetJobStatus, _>(&request)?;
+        self.authorizer
+            .permit::<method::GetJobStatus, _>(&request)?;
         self.inner.get_job_status(request).await
     }
 
@@ -210,7 +223,8 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<GetJobMetricsParams>,
     ) -> Result<Response<GetJobMetricsResult>, Status> {
-        self.authorizer.permit::<method::GetJobMetrics, _>(&request)?;
+        self.authorizer
+            .permit::<method::GetJobMetrics, _>(&request)?;
         self.inner.get_job_metrics(request).await
     }
 
@@ -226,7 +240,8 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         &self,
         request: Request<CleanJobDataParams>,
     ) -> Result<Response<CleanJobDataResult>, Status> {
-        self.authorizer.permit::<method::CleanJobData, _>(&request)?;
+        self.authorizer
+            .permit::<method::CleanJobData, _>(&request)?;
         self.inner.clean_job_data(request).await
     }
 }

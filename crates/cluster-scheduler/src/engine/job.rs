@@ -67,7 +67,10 @@ impl Job {
     pub(super) async fn finished(mut self) -> Result<FinishedJob, ResultError> {
         let status = loop {
             match self.statuses.recv().await {
-                Some(JobStatus { status: Some(status), .. }) if is_final(&status) => break status,
+                Some(JobStatus {
+                    status: Some(status),
+                    ..
+                }) if is_final(&status) => break status,
                 Some(_) => {}
                 // A job that fails in planning is reported in its state only.
                 None => break self.final_state().await?,
@@ -80,9 +83,9 @@ impl Job {
                 lease: self.lease,
             }),
             job_status::Status::Failed(job) => Err(ResultError::Failed(job.error)),
-            job_status::Status::Queued(_) | job_status::Status::Running(_) => {
-                Err(ResultError::Failed("the job ended without a result".to_owned()))
-            }
+            job_status::Status::Queued(_) | job_status::Status::Running(_) => Err(
+                ResultError::Failed("the job ended without a result".to_owned()),
+            ),
         }
     }
 
@@ -107,7 +110,11 @@ impl Drop for JobLease {
             if state == JobState::Running {
                 engine.cancel(&job_id).await;
             }
-            engine.server.state.executor_manager.clean_up_job_data(job_id);
+            engine
+                .server
+                .state
+                .executor_manager
+                .clean_up_job_data(job_id);
         });
     }
 }

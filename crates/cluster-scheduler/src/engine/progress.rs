@@ -17,8 +17,8 @@ use ballista_core::JobId;
 use ballista_core::error::Result;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpc;
 use ballista_core::serde::protobuf::{ExecutorHeartbeat, UpdateTaskStatusParams};
-use ballista_core::serde::scheduler::{ExecutorData, ExecutorMetadata, ExecutorSpecification};
 use ballista_core::serde::scheduler::ExecutorOperatingSystemSpecification;
+use ballista_core::serde::scheduler::{ExecutorData, ExecutorMetadata, ExecutorSpecification};
 use ballista_scheduler::cluster::{
     BallistaCluster, BoundTask, ClusterState, ClusterStateEventStream, ExecutorSlot,
 };
@@ -76,7 +76,11 @@ impl ClusterState for WatchedState {
         self.inner.unbind_tasks(executor_slots).await
     }
 
-    async fn register_executor(&self, metadata: ExecutorMetadata, spec: ExecutorData) -> Result<()> {
+    async fn register_executor(
+        &self,
+        metadata: ExecutorMetadata,
+        spec: ExecutorData,
+    ) -> Result<()> {
         self.inner.register_executor(metadata, spec).await
     }
 

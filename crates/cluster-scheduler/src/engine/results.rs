@@ -74,7 +74,7 @@ pub(super) async fn open(
     let announced = schema.clone();
     let rows = stream::iter(window)
         .chain(rows)
-        .map(move |batch| announce(batch?, &announced));
+        .map(move |batch| announce(&batch?, &announced));
     Ok(Box::pin(RecordBatchStreamAdapter::new(
         schema,
         holding(job.lease, rows.boxed()),
@@ -83,7 +83,10 @@ pub(super) async fn open(
 
 type Rows = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 
-fn partitions(transport: &NodeTransport, locations: Vec<PartitionLocation>) -> Result<Rows, ResultError> {
+fn partitions(
+    transport: &NodeTransport,
+    locations: Vec<PartitionLocation>,
+) -> Result<Rows, ResultError> {
     let mut channels = HashMap::new();
     let mut fetches = vec![];
     for location in locations {
@@ -107,8 +110,10 @@ fn partitions(transport: &NodeTransport, locations: Vec<PartitionLocation>) -> R
 fn executor_address(location: &PartitionLocation) -> Result<NodeAddress, ResultError> {
     let executor = location.executor_meta.as_ref();
     let executor = executor.ok_or_else(|| ResultError::Lost("no executor named".to_owned()))?;
-    let port = u16::try_from(executor.port).map_err(|error| ResultError::Lost(error.to_string()))?;
-    let id = NodeId::new(&executor.host, port).map_err(|error| ResultError::Lost(error.to_string()))?;
+    let port =
+        u16::try_from(executor.port).map_err(|error| ResultError::Lost(error.to_string()))?;
+    let id =
+        NodeId::new(&executor.host, port).map_err(|error| ResultError::Lost(error.to_string()))?;
     NodeAddress::new(id.host(), port).map_err(|error| ResultError::Lost(error.to_string()))
 }
 
@@ -131,16 +136,22 @@ fn ticket(location: PartitionLocation) -> Result<Ticket, ResultError> {
         file_kind: ShuffleFileKind::Data,
         byte_ranges: vec![],
     };
-    let action: protobuf::Action = action.try_into().map_err(|error: ballista_core::error::BallistaError| lost(&error))?;
+    let action: protobuf::Action = action
+        .try_into()
+        .map_err(|error: ballista_core::error::BallistaError| lost(&error))?;
     Ok(Ticket::new(action.encode_to_vec()))
 }
 
 /// A batch under the schema that was announced: physical plans may know better which columns
 /// hold no nulls, and clients compare schemas to the letter.
-fn announce(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
+fn announce(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, DataFusionError> {
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().to_vec();
-    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        schema.clone(),
+        columns,
+        &options,
+    )?)
 }
 
 async fn fetch(channel: Channel, ticket: Ticket) -> Result<Rows, DataFusionError> {

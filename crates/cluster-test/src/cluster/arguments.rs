@@ -1,6 +1,7 @@
 //! The command line of a node.
 
 use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use cluster_tls::{CredentialPaths, Role};
@@ -16,6 +17,8 @@ pub struct NodeArguments {
     pub manifest: Option<PathBuf>,
     /// The host at which other nodes reach this one.
     pub host: String,
+    /// Where the internal port listens; every other listener is on 127.0.0.1.
+    pub bind: IpAddr,
     /// How the internal port is protected.
     pub protection: Protection,
     /// The internal port of the scheduler on this machine; schedulers have none.
@@ -35,7 +38,7 @@ pub enum Protection {
     Insecure,
 }
 
-/// The ports of a node on the loopback address; 0 is any free one.
+/// The ports of a node; 0 is any free one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
     /// Between nodes.
@@ -80,7 +83,8 @@ impl NodeArguments {
         args.0.extend(self.manifest.as_deref().map(OsString::from));
         args.add("--role", self.role.as_str());
         args.add("--node-advertise-address", &self.host);
-        args.add("--node-bind-address", loopback(self.ports.internal));
+        let internal = SocketAddr::from((self.bind, self.ports.internal));
+        args.add("--node-bind-address", internal.to_string());
         if let Some(port) = self.ports.flight {
             args.add("--flight", loopback(port));
         }
@@ -126,7 +130,7 @@ impl Arguments {
 }
 
 fn loopback(port: u16) -> String {
-    format!("127.0.0.1:{port}")
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string()
 }
 
 #[cfg(test)]
@@ -138,6 +142,7 @@ mod tests {
             role: Role::Executor,
             manifest: None,
             host: "localhost".to_owned(),
+            bind: Ipv4Addr::new(127, 0, 0, 3).into(),
             protection,
             scheduler: Some(50052),
             ports: Ports::any(Role::Executor),
@@ -157,6 +162,10 @@ mod tests {
         assert!(
             secure.contains(&"https://127.0.0.1:50052".to_owned()),
             "{secure:?}"
+        );
+        assert!(
+            secure.contains(&"127.0.0.3:0".to_owned()),
+            "the internal port is bound where it was asked for: {secure:?}"
         );
         assert!(!secure.contains(&"--allow-insecure-connections".to_owned()));
         let insecure = executor(Protection::Insecure);

@@ -1,5 +1,6 @@
 //! What cluster a test wants.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub enum Security {
 pub struct NodePlan {
     pub(super) name: String,
     pub(super) host: String,
+    pub(super) bind: IpAddr,
     pub(super) task_slots: Option<usize>,
     pub(super) arguments: Vec<String>,
     pub(super) credentials: Option<CredentialPaths>,
@@ -87,6 +89,7 @@ impl NodePlan {
         Self {
             name: name.to_owned(),
             host: "127.0.0.1".to_owned(),
+            bind: Ipv4Addr::LOCALHOST.into(),
             task_slots: None,
             arguments: Vec::new(),
             credentials: None,
@@ -97,6 +100,14 @@ impl NodePlan {
     #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
         host.clone_into(&mut self.host);
+        self
+    }
+
+    /// Replaces the address that its internal port is bound to, 127.0.0.1 otherwise. With
+    /// another host than this, whatever stands between the two sees all that is sent to it.
+    #[must_use]
+    pub fn with_bind(mut self, address: IpAddr) -> Self {
+        self.bind = address;
         self
     }
 

@@ -64,7 +64,7 @@ impl Demo {
         screen.text("    ready: the nodes trust each other's certificates and nobody else's")?;
         match ask(&nodes, options.scale, screen).await {
             Ok(measured) => screen.text(&tables::measured(&measured, nodes.executors()))?,
-            Err(error) => return Err(nodes.explain(error)),
+            Err(error) => return Err(nodes.explain(&error)),
         }
         screen.step("certificates")?;
         screen.text(&tables::certificates(&certificates))?;

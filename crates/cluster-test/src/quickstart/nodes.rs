@@ -1,5 +1,6 @@
 //! The three processes.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ impl Nodes {
         nodes.extend(try_join_all(launches.map(Node::start)).await?);
         let mut nodes = Self(nodes);
         if let Err(error) = nodes.ready().await {
-            return Err(nodes.explain(error));
+            return Err(nodes.explain(&error));
         }
         Ok(nodes)
     }
@@ -68,7 +69,7 @@ impl Nodes {
     }
 
     /// Adds to an error the last lines of the nodes that ended, or else of the scheduler.
-    pub(super) fn explain(&mut self, error: Error) -> Error {
+    pub(super) fn explain(&mut self, error: &Error) -> Error {
         let nodes = self.0.iter_mut();
         let ended = |node: &mut Node| !node.is_running().unwrap_or(false);
         let mut faulty: Vec<usize> = nodes
@@ -126,6 +127,7 @@ impl Place<'_> {
             role,
             manifest: (!is_executor).then(|| self.manifest.clone()),
             host: advertised(node.name).to_owned(),
+            bind: Ipv4Addr::LOCALHOST.into(),
             protection: Protection::Mutual(certificate.paths.clone()),
             scheduler: is_executor.then_some(self.ports[0].ports.internal),
             ports: node.ports,

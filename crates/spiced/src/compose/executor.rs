@@ -20,7 +20,11 @@ pub(super) struct ExecutorPlan {
 }
 
 /// Runs the tasks of the schedulers in `plan`.
-pub(super) async fn serve(mut node: Node, plan: ExecutorPlan, internal: Internal) -> anyhow::Result<()> {
+pub(super) async fn serve(
+    mut node: Node,
+    plan: ExecutorPlan,
+    internal: Internal,
+) -> anyhow::Result<()> {
     let listener = take(&mut node.listeners.internal)?;
     let work_dir = WorkDir::create(&plan.data_dir)?;
     let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None));
@@ -28,7 +32,9 @@ pub(super) async fn serve(mut node: Node, plan: ExecutorPlan, internal: Internal
     let mut servings = public::serve(&mut node, None, readiness.clone());
     let node_id = internal.node_id.clone();
     let slots = plan.task_slots.get();
-    node.metrics.task_slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
+    node.metrics
+        .task_slots
+        .set(i64::try_from(slots).unwrap_or(i64::MAX));
     let options = ExecutorOptions {
         node_id: internal.node_id,
         schedulers: plan.schedulers,

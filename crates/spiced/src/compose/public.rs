@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use public_api::{HttpState, serve_flight, serve_http, serve_metrics};
 use spice_runtime::SqlEngine;
 
@@ -15,7 +15,11 @@ use crate::readiness::NodeReadiness;
 pub(super) type Serving = BoxFuture<'static, anyhow::Result<()>>;
 
 /// Serves every public listener that was bound. SQL is answered where `sql` is there.
-pub(super) fn serve(node: &mut Node, sql: Option<SqlEngine>, readiness: Arc<NodeReadiness>) -> Vec<Serving> {
+pub(super) fn serve(
+    node: &mut Node,
+    sql: Option<SqlEngine>,
+    readiness: Arc<NodeReadiness>,
+) -> Vec<Serving> {
     let mut servings: Vec<Serving> = vec![];
     let shutdown = node.shutdown.clone();
     if let Some(listener) = node.listeners.http.take() {

@@ -13,7 +13,9 @@ use crate::readiness::NodeReadiness;
 /// Coordinates executors and answers SQL with them.
 pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyhow::Result<()> {
     let listener = take(&mut node.listeners.internal)?;
-    let runtime = Runtime::open(&app, node.runtime.clone()).await.map_err(described)?;
+    let runtime = Runtime::open(&app, node.runtime.clone())
+        .await
+        .map_err(described)?;
     let node_id = internal.node_id.clone();
     let scheduler = Scheduler::start(SchedulerOptions {
         node_id: internal.node_id,
@@ -25,7 +27,10 @@ pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyho
     .await
     .map_err(described)?;
     let sql = SqlEngine::distributed(Arc::new(runtime), scheduler.distributor());
-    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), Some(scheduler.clone())));
+    let readiness = Arc::new(NodeReadiness::new(
+        node.shutdown.clone(),
+        Some(scheduler.clone()),
+    ));
     let mut servings = public::serve(&mut node, Some(sql), readiness.clone());
     announce("internal", &listener);
     let shutdown = node.shutdown.clone();

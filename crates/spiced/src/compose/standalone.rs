@@ -9,7 +9,9 @@ use crate::readiness::NodeReadiness;
 
 /// Answers SQL over `app` in this process alone.
 pub(super) async fn serve(mut node: Node, app: App) -> anyhow::Result<()> {
-    let runtime = Runtime::open(&app, node.runtime.clone()).await.map_err(described)?;
+    let runtime = Runtime::open(&app, node.runtime.clone())
+        .await
+        .map_err(described)?;
     let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None));
     let sql = SqlEngine::local(Arc::new(runtime));
     let servings = public::serve(&mut node, Some(sql), readiness.clone());

@@ -32,7 +32,9 @@ pub(super) fn scheduler(text: &str, expected: Scheme) -> Result<NodeAddress, Str
             ));
         }
         (Some((scheme, _)), _) => {
-            return Err(format!("--scheduler-address {text}: unknown scheme {scheme}; use https://HOST[:50052]"));
+            return Err(format!(
+                "--scheduler-address {text}: unknown scheme {scheme}; use https://HOST[:50052]"
+            ));
         }
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -50,14 +52,26 @@ pub(super) fn split_port(text: &str) -> Result<(&str, Option<u16>), &'static str
         return match rest.strip_prefix(':') {
             None if rest.is_empty() => Ok((host, None)),
             None => Err("only :PORT may follow the bracket"),
-            Some(port) => Ok((host, Some(port.parse().map_err(|_| "the port is no number up to 65535")?))),
+            Some(port) => Ok((
+                host,
+                Some(
+                    port.parse()
+                        .map_err(|_| "the port is no number up to 65535")?,
+                ),
+            )),
         };
     }
     match text.split_once(':') {
         None => Ok((text, None)),
         // Several colons and no brackets: an IPv6 address by itself.
         Some((_, rest)) if rest.contains(':') => Ok((text, None)),
-        Some((host, port)) => Ok((host, Some(port.parse().map_err(|_| "the port is no number up to 65535")?))),
+        Some((host, port)) => Ok((
+            host,
+            Some(
+                port.parse()
+                    .map_err(|_| "the port is no number up to 65535")?,
+            ),
+        )),
     }
 }
 
@@ -70,7 +84,13 @@ mod tests {
 
     #[test]
     fn reads_an_address_with_and_without_scheme_and_port() {
-        for text in ["https://s1", "https://s1:50052", "s1", "s1:50052", "https://s1/"] {
+        for text in [
+            "https://s1",
+            "https://s1:50052",
+            "s1",
+            "s1:50052",
+            "https://s1/",
+        ] {
             let address = scheduler(text, Scheme::Https).unwrap();
             assert_eq!((address.host(), address.port()), ("s1", 50052), "{text}");
         }
@@ -89,7 +109,17 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_address() {
-        for text in ["", "https://", "ftp://s1", "s1:0", "s1:x", "s1:70000", "[::1", "[::1]x", "https://s1/path"] {
+        for text in [
+            "",
+            "https://",
+            "ftp://s1",
+            "s1:0",
+            "s1:x",
+            "s1:70000",
+            "[::1",
+            "[::1]x",
+            "https://s1/path",
+        ] {
             assert!(scheduler(text, Scheme::Https).is_err(), "{text:?}");
         }
     }

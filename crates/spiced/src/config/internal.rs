@@ -30,7 +30,8 @@ pub(super) fn decide(args: &Args, faults: &mut Vec<String>) -> Option<InternalCo
     let bind = args
         .node_bind_address
         .unwrap_or_else(|| default_bind(args.allow_insecure_connections));
-    let advertise_host = advertise_host(args.node_advertise_address.as_deref(), bind.port(), faults);
+    let advertise_host =
+        advertise_host(args.node_advertise_address.as_deref(), bind.port(), faults);
     Some(InternalConfig {
         bind,
         advertise_host: advertise_host?,
@@ -40,8 +41,14 @@ pub(super) fn decide(args: &Args, faults: &mut Vec<String>) -> Option<InternalCo
 
 fn security(args: &Args, faults: &mut Vec<String>) -> Option<SecurityConfig> {
     let files = [
-        ("--node-mtls-ca-certificate-file", &args.node_mtls_ca_certificate_file),
-        ("--node-mtls-certificate-file", &args.node_mtls_certificate_file),
+        (
+            "--node-mtls-ca-certificate-file",
+            &args.node_mtls_ca_certificate_file,
+        ),
+        (
+            "--node-mtls-certificate-file",
+            &args.node_mtls_certificate_file,
+        ),
         ("--node-mtls-key-file", &args.node_mtls_key_file),
     ];
     let missing: Vec<_> = files
@@ -63,7 +70,10 @@ fn security(args: &Args, faults: &mut Vec<String>) -> Option<SecurityConfig> {
         return Some(mutual(args));
     }
     faults.push(if any {
-        format!("mutual TLS needs all three files; missing: {}", missing.join(", "))
+        format!(
+            "mutual TLS needs all three files; missing: {}",
+            missing.join(", ")
+        )
     } else {
         "a node of a cluster needs a certificate: make one with `spice cluster tls init` and \
          `spice cluster tls add NAME`, then give --node-mtls-ca-certificate-file, \
@@ -112,7 +122,9 @@ fn advertise_host(given: Option<&str>, bind_port: u16, faults: &mut Vec<String>)
     let (host, port) = match split_port(text) {
         Ok(split) => split,
         Err(reason) => {
-            faults.push(format!("--node-advertise-address {text} is no host: {reason}"));
+            faults.push(format!(
+                "--node-advertise-address {text} is no host: {reason}"
+            ));
             return None;
         }
     };
@@ -125,7 +137,9 @@ fn advertise_host(given: Option<&str>, bind_port: u16, faults: &mut Vec<String>)
         )),
         None => {}
     }
-    let unspecified = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    let unspecified = host
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_unspecified());
     let sound = cluster_proto::NodeId::new(host, INTERNAL_PORT).is_ok();
     if unspecified || !sound {
         faults.push(format!(

@@ -40,8 +40,13 @@ fn the_page_decides_a_scheduler_and_an_executor() {
     assert!(matches!(internal.security, SecurityConfig::Mutual { .. }));
 
     for role_flag in ["--role executor", ""] {
-        let executor = role(&format!("{role_flag} {MTLS} --scheduler-address https://s1:50052"));
-        assert!(matches!(executor, RoleConfig::Executor { .. }), "{role_flag}");
+        let executor = role(&format!(
+            "{role_flag} {MTLS} --scheduler-address https://s1:50052"
+        ));
+        assert!(
+            matches!(executor, RoleConfig::Executor { .. }),
+            "{role_flag}"
+        );
     }
 }
 
@@ -53,22 +58,36 @@ fn insecure_mode_listens_on_loopback_until_told_otherwise() {
     };
     let insecure = "--role scheduler --allow-insecure-connections --node-advertise-address n1";
     assert_eq!(bind(insecure), "127.0.0.1:50052");
-    assert_eq!(bind(&format!("{insecure} --node-bind-address 0.0.0.0:1")), "0.0.0.0:1");
+    assert_eq!(
+        bind(&format!("{insecure} --node-bind-address 0.0.0.0:1")),
+        "0.0.0.0:1"
+    );
 }
 
 #[test]
 fn every_fault_is_listed_at_once() {
-    let all = faults("--role scheduler --scheduler-address https://s1 --task-slots 2 --node-mtls-key-file k");
-    for part in ["--scheduler-address is for executors", "--task-slots", "missing: --node-mtls-ca", "--node-advertise-address HOST"] {
+    let all = faults(
+        "--role scheduler --scheduler-address https://s1 --task-slots 2 --node-mtls-key-file k",
+    );
+    for part in [
+        "--scheduler-address is for executors",
+        "--task-slots",
+        "missing: --node-mtls-ca",
+        "--node-advertise-address HOST",
+    ] {
         assert!(all.contains(part), "{part} not in\n{all}");
     }
 }
 
 #[test]
 fn plaintext_and_mutual_tls_exclude_each_other() {
-    let both = faults(&format!("--role scheduler {MTLS} --allow-insecure-connections"));
+    let both = faults(&format!(
+        "--role scheduler {MTLS} --allow-insecure-connections"
+    ));
     assert!(both.contains("one or the other"), "{both}");
-    let downgrade = faults(&format!("--role executor {MTLS} --scheduler-address http://s1"));
+    let downgrade = faults(&format!(
+        "--role executor {MTLS} --scheduler-address http://s1"
+    ));
     assert!(downgrade.contains("plaintext"), "{downgrade}");
 }
 
@@ -81,7 +100,10 @@ fn a_cluster_role_without_certificates_says_how_to_get_them() {
 #[test]
 fn an_advertised_port_must_be_the_internal_one() {
     let mtls = MTLS.replace(" n1", " n1:50052");
-    assert!(matches!(role(&format!("--role scheduler {mtls}")), RoleConfig::Scheduler { .. }));
+    assert!(matches!(
+        role(&format!("--role scheduler {mtls}")),
+        RoleConfig::Scheduler { .. }
+    ));
     let mtls = MTLS.replace(" n1", " n1:443");
     assert!(faults(&format!("--role scheduler {mtls}")).contains("leave the port out"));
     let mtls = MTLS.replace(" n1", " 0.0.0.0");
@@ -90,8 +112,13 @@ fn an_advertised_port_must_be_the_internal_one() {
 
 #[test]
 fn an_executor_takes_neither_manifest_nor_sql() {
-    let all = faults(&format!("{MTLS} --scheduler-address s1 --flight 127.0.0.1:1 pod"));
-    assert!(all.contains("gets its spicepod from the scheduler"), "{all}");
+    let all = faults(&format!(
+        "{MTLS} --scheduler-address s1 --flight 127.0.0.1:1 pod"
+    ));
+    assert!(
+        all.contains("gets its spicepod from the scheduler"),
+        "{all}"
+    );
     assert!(all.contains("answers no SQL"), "{all}");
     assert!(faults(&format!("--role executor {MTLS}")).contains("needs a scheduler"));
 }

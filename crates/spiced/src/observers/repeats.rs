@@ -41,7 +41,13 @@ impl Repeats {
         if seen.len() >= SOURCES {
             return None;
         }
-        seen.insert((source, reason), Seen { since: now, suppressed: 0 });
+        seen.insert(
+            (source, reason),
+            Seen {
+                since: now,
+                suppressed: 0,
+            },
+        );
         Some(0)
     }
 }
@@ -61,7 +67,10 @@ mod tests {
         assert_eq!(repeats.record_at(source, "plaintext", start), Some(0));
         assert_eq!(repeats.record_at(source, "plaintext", start), None);
         assert_eq!(repeats.record_at(source, "expired", start), Some(0));
-        assert_eq!(repeats.record_at(source, "plaintext", start + WINDOW), Some(1));
+        assert_eq!(
+            repeats.record_at(source, "plaintext", start + WINDOW),
+            Some(1)
+        );
     }
 
     #[test]
