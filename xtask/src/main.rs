@@ -55,7 +55,7 @@ enum Command {
     },
     /// Build the binaries, then run every test of the workspace
     Test {
-        /// Passed to `cargo test`: a filter, `-p CRATE`, `-- --nocapture`, ...
+        /// Passed to `cargo test`: a filter on test names, `-- --nocapture`, ...
         #[arg(
             trailing_var_arg = true,
             allow_hyphen_values = true,

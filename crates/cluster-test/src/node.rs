@@ -66,7 +66,7 @@ impl Listener {
     }
 }
 
-/// A running process that said it is ready. Dropped, it is killed.
+/// A running process. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Node {
     name: String,
@@ -82,24 +82,35 @@ impl Node {
     ///
     /// When it ends or is silent instead, with everything it wrote.
     pub async fn start(launch: Launch) -> Result<Self> {
-        let mut child = spawn(&launch)?;
-        let stderr = child.stderr.take().context("the process has no stderr")?;
-        let log = Log::follow(stderr);
-        let ready = log.find(|line| line.message() == "ready", launch.patience);
+        let patience = launch.patience;
+        let mut node = Self::spawn(launch)?;
+        let ready = node.log.find(|line| line.message() == "ready", patience);
         if let Err(why) = ready.await {
-            child.start_kill().ok();
-            let everything = log.tail(usize::MAX);
+            node.child.start_kill().ok();
+            let everything = node.log.tail(usize::MAX);
             bail!(
                 "{} is not ready: {why}; it wrote:\n{everything}",
-                launch.name
+                node.name
             );
         }
-        let listeners = listeners(&log);
+        node.listeners = listeners(&node.log);
+        Ok(node)
+    }
+
+    /// Starts a process that may never be ready, and waits for nothing. Its listeners are not
+    /// known.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn spawn(launch: Launch) -> Result<Self> {
+        let mut child = spawn(&launch)?;
+        let stderr = child.stderr.take().context("the process has no stderr")?;
         Ok(Self {
             name: launch.name,
             child,
-            log,
-            listeners,
+            log: Log::follow(stderr),
+            listeners: BTreeMap::new(),
         })
     }
 

@@ -27,6 +27,8 @@ pub use leaf::{KeyKind, Kind, Leaf, Usage};
 #[derive(Debug)]
 pub struct TestPki {
     issuer: Issuer<'static, KeyPair>,
+    /// What the issuer calls itself.
+    subject: String,
     /// What nodes trust: the root, also where an intermediate issues.
     root: Certificate,
     /// The issuing certificates between a leaf and the root, the issuer's first.
@@ -50,13 +52,30 @@ impl TestPki {
     /// When the directory cannot be written.
     pub fn new() -> Result<Self> {
         let key = KeyPair::generate().context("cannot make the key of the authority")?;
-        let params = authority(&format!("test root {}", tag(&key)));
+        let subject = format!("test root {}", tag(&key));
+        Self::root(subject, key)
+    }
+
+    /// Makes a root with the subject of this authority and a key of its own: what an impostor
+    /// would make, or somebody who made an authority anew under its old name.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be written.
+    pub fn namesake(&self) -> Result<Self> {
+        let key = KeyPair::generate().context("cannot make the key of the authority")?;
+        Self::root(self.subject.clone(), key)
+    }
+
+    fn root(subject: String, key: KeyPair) -> Result<Self> {
+        let params = authority(&subject);
         let root = params
             .self_signed(&key)
             .context("cannot sign the root certificate")?;
         let directory = tempfile::tempdir().context("cannot make a directory for the PKI")?;
         let pki = Self {
             issuer: Issuer::new(params, key),
+            subject,
             root,
             intermediates: Vec::new(),
             directory: Arc::new(directory),
@@ -72,7 +91,8 @@ impl TestPki {
     /// When its certificate cannot be signed.
     pub fn intermediate(&self) -> Result<Self> {
         let key = KeyPair::generate().context("cannot make the key of the intermediate")?;
-        let params = authority(&format!("test intermediate {}", tag(&key)));
+        let subject = format!("test intermediate {}", tag(&key));
+        let params = authority(&subject);
         let certificate = params
             .signed_by(&key, &self.issuer)
             .context("cannot sign the intermediate certificate")?;
@@ -80,6 +100,7 @@ impl TestPki {
         intermediates.extend(self.intermediates.iter().cloned());
         Ok(Self {
             issuer: Issuer::new(params, key),
+            subject,
             root: self.root.clone(),
             intermediates,
             directory: Arc::clone(&self.directory),
@@ -271,6 +292,14 @@ mod tests {
         let other = TestPki::new().unwrap();
         assert_ne!(one.ca_der(), other.ca_der());
         assert_ne!(one.directory(), other.directory());
+    }
+
+    #[test]
+    fn a_namesake_shares_the_subject_and_not_the_key() {
+        let pki = TestPki::new().unwrap();
+        let namesake = pki.namesake().unwrap();
+        assert_eq!(pki.subject, namesake.subject);
+        assert_ne!(pki.ca_der(), namesake.ca_der());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
@@ -31,6 +32,7 @@ pub(crate) async fn open(
     let url = location(dataset, located).map_err(malformed)?;
     let options = listing(state, dataset.format(), located);
     let schema = options.infer_schema(state, &url).await.map_err(malformed)?;
+    let schema = without_views(&schema);
     if schema.fields().is_empty() {
         return Err(OpenFault::NoColumns {
             dataset: dataset.name().clone(),
@@ -41,6 +43,25 @@ pub(crate) async fn open(
         .with_listing_options(options)
         .with_schema(schema);
     ListingTable::try_new(config).map_err(malformed)
+}
+
+/// The schema with plain strings and binaries in the place of views.
+///
+/// Files written by Arrow may ask for views in their metadata. A view keeps the whole buffer
+/// that it points into alive, and a shuffle writes that buffer with it: twenty rows of a sorted
+/// result were megabytes on the wire. Clients of older Arrow releases cannot read views at all.
+fn without_views(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8View => retyped(field, DataType::Utf8),
+        DataType::BinaryView => retyped(field, DataType::Binary),
+        _ => Arc::clone(field),
+    });
+    let fields: Fields = fields.collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn retyped(field: &Field, data_type: DataType) -> FieldRef {
+    Arc::new(field.clone().with_data_type(data_type))
 }
 
 /// The path as a URL; one that ends in a slash is a directory to the engine. Going through
