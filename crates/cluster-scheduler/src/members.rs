@@ -117,20 +117,32 @@ impl Members {
     fn bind(&self, id: &NodeId, owner: Owner, now: Instant) -> bool {
         let mut table = self.lock();
         if let Some(member) = table.get_mut(id) {
-            let alive =
-                member.connected || now.duration_since(member.last_seen) < self.silence_limit;
             if member.owner == owner {
                 member.last_seen = now;
                 return true;
             }
-            if alive {
+            if member.is_alive(now, self.silence_limit) {
                 return false;
             }
-        } else if table.len() >= MEMBER_LIMIT {
+        } else if !self.has_room(&mut table, &owner, now) {
             return false;
         }
         table.insert(id.clone(), Member::new(owner, now));
         true
+    }
+
+    /// Whether a new id of `owner` fits, after forgetting the dead where the table is full.
+    fn has_room(&self, table: &mut HashMap<NodeId, Member>, owner: &Owner, now: Instant) -> bool {
+        if table.len() >= MEMBER_LIMIT {
+            table.retain(|_, member| member.is_alive(now, self.silence_limit));
+        }
+        let owned = table
+            .values()
+            .filter(|member| member.owner == *owner && member.is_alive(now, self.silence_limit))
+            .count();
+        // Nodes without identities share one, so their ids are not counted.
+        let within_share = *owner == Owner::Anonymous || owned < IDS_PER_OWNER;
+        within_share && table.len() < MEMBER_LIMIT
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Member>> {
@@ -147,6 +159,10 @@ pub(crate) enum ControlState {
 }
 
 impl Member {
+    fn is_alive(&self, now: Instant, silence_limit: Duration) -> bool {
+        self.connected || now.duration_since(self.last_seen) < silence_limit
+    }
+
     fn new(owner: Owner, now: Instant) -> Self {
         Self {
             owner,
@@ -180,6 +196,10 @@ fn sorted_names(peer: &PeerIdentity) -> Vec<String> {
 /// More executors than one scheduler can drive; a bound against a peer that invents ids.
 const MEMBER_LIMIT: usize = 10_000;
 
+/// A certificate is meant for one node. A few ids more forgive a node that moved to another
+/// port; without a bound one stolen key could use up the whole table.
+const IDS_PER_OWNER: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +218,19 @@ mod tests {
         assert!(members.bind(&id("localhost:1"), first, start));
         assert!(!members.bind(&id("localhost:1"), second.clone(), start));
         assert!(members.bind(&id("localhost:2"), second, start));
+    }
+
+    #[test]
+    fn one_identity_cannot_use_up_the_table() {
+        let members = Members::new(Duration::from_secs(30));
+        let start = Instant::now();
+        let greedy = Owner::Uri("spiffe://cluster.local/executor/greedy".to_owned());
+        let honest = Owner::Uri("spiffe://cluster.local/executor/honest".to_owned());
+        let held = (1..=100)
+            .filter(|port| members.bind(&id(&format!("localhost:{port}")), greedy.clone(), start))
+            .count();
+        assert_eq!(held, IDS_PER_OWNER);
+        assert!(members.bind(&id("localhost:200"), honest, start));
     }
 
     #[test]

@@ -85,11 +85,14 @@ impl Session {
         let superseded = outbox.superseded.clone();
         let end = match self.take(first) {
             Some(end) => end,
+            // A newer stream also takes this one's queue away, which ends `send`: the reason is
+            // looked at first, or the executor would be told of a loss by half the chances.
             None => tokio::select! {
-                end = self.receive(reports) => end,
-                () = send(&mut outbox, &sender) => End::Lost,
+                biased;
                 () = superseded.cancelled() => End::Refused(Refused::Superseded),
                 () = self.state.shutdown.cancelled() => End::Refused(Refused::ShuttingDown),
+                end = self.receive(reports) => end,
+                () = send(&mut outbox, &sender) => End::Lost,
             },
         };
         self.close(outbox.generation, end, &sender).await;

@@ -53,7 +53,7 @@ pub(super) fn query(
         // put an empty catalog in the place of the one with the datasets.
         .with_create_default_catalog_and_schema(false)
         .upgrade_for_ballista()
-        .with_target_partitions(task_slots.max(1))
+        .with_target_partitions(task_slots.clamp(1, PARTITION_LIMIT))
         .with_ballista_use_tls(transport.security() == Security::Mutual)
         .with_ballista_grpc_client_max_message_size(MESSAGE_LIMIT_BYTES)
         .set_u64(BALLISTA_CLIENT_IO_RETRY_WAIT_TIME_MS, FETCH_RETRY_WAIT_MS)
@@ -83,3 +83,7 @@ const EXECUTOR_REAPER_SECONDS: u64 = 5;
 /// Between two tries to fetch a shuffle block. Upstream waits three seconds, three times, which
 /// a query feels whenever an executor dies; a peer that is alive answers within this.
 const FETCH_RETRY_WAIT_MS: u64 = 200;
+
+/// Every partition costs planning time and a file for each reader; past this, more slots do not
+/// make one query faster.
+const PARTITION_LIMIT: usize = 1024;

@@ -8,15 +8,16 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use ballista_core::serde::protobuf::executor_resource::Resource;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpc;
 use ballista_core::serde::protobuf::{
     CancelJobParams, CancelJobResult, CleanJobDataParams, CleanJobDataResult,
     CreateUpdateSessionParams, CreateUpdateSessionResult, ExecuteQueryParams, ExecuteQueryResult,
-    ExecutorRegistration, ExecutorStoppedParams, ExecutorStoppedResult, GetJobMetricsParams,
-    GetJobMetricsResult, GetJobStatusParams, GetJobStatusResult, HeartBeatParams, HeartBeatResult,
-    PollWorkParams, PollWorkResult, RegisterExecutorParams, RegisterExecutorResult,
-    RemoveSessionParams, RemoveSessionResult, TaskStatus, UpdateTaskStatusParams,
-    UpdateTaskStatusResult, task_status,
+    ExecutorRegistration, ExecutorResource, ExecutorStoppedParams, ExecutorStoppedResult,
+    GetJobMetricsParams, GetJobMetricsResult, GetJobStatusParams, GetJobStatusResult,
+    HeartBeatParams, HeartBeatResult, PollWorkParams, PollWorkResult, RegisterExecutorParams,
+    RegisterExecutorResult, RemoveSessionParams, RemoveSessionResult, TaskStatus,
+    UpdateTaskStatusParams, UpdateTaskStatusResult, task_status,
 };
 use cluster_proto::NodeId;
 use cluster_tls::tonic::{Authorizer, Method, Permit};
@@ -72,8 +73,11 @@ impl GuardedSchedulerGrpc {
         if !addressed {
             return Err(self.authorizer.refuse_foreign_sender(permit).into());
         }
-        if metadata.specification.is_none() || metadata.os_info.is_none() {
+        if metadata.os_info.is_none() {
             return Err(Refused::Malformed("the registration is incomplete"));
+        }
+        if !(1..=TASK_SLOT_LIMIT).contains(&task_slots(metadata)) {
+            return Err(Refused::Malformed("an executor has 1 to 1024 task slots"));
         }
         Ok(id)
     }
@@ -102,6 +106,24 @@ impl GuardedSchedulerGrpc {
         Ok(())
     }
 }
+
+/// The task slots that a registration claims; zero where it claims none, or more than one number.
+fn task_slots(metadata: &ExecutorRegistration) -> u32 {
+    let specification = metadata.specification.as_ref();
+    let resources = specification.map_or(&[][..], |specification| &specification.resources);
+    match resources {
+        [
+            ExecutorResource {
+                resource: Some(Resource::Vcores(slots)),
+            },
+        ] => *slots,
+        _ => 0,
+    }
+}
+
+/// Queries are cut into as many partitions as there are slots, so one executor's word must not
+/// decide over the scheduler's memory.
+const TASK_SLOT_LIMIT: u32 = 1024;
 
 #[tonic::async_trait]
 impl SchedulerGrpc for GuardedSchedulerGrpc {
