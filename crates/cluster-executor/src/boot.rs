@@ -47,6 +47,9 @@ pub enum BootError {
     /// A dataset of the definition cannot be read on this machine.
     #[error("the datasets of the cluster cannot be opened on this executor")]
     Datasets(#[source] spice_runtime::OpenError),
+    /// The id of this run could not be made.
+    #[error("this executor has no usable id")]
+    Identity(#[source] cluster_proto::InvalidNodeId),
     /// The node was told to stop before it came up.
     #[error("stopped before a scheduler answered")]
     Stopped,
@@ -72,6 +75,7 @@ pub(crate) async fn define(
     shutdown: &CancellationToken,
 ) -> Result<Defined, BootError> {
     let mut backoff = Backoff::default();
+    let mut reported = Reported::default();
     loop {
         for scheduler in schedulers {
             let answer = tokio::select! {
@@ -86,7 +90,7 @@ pub(crate) async fn define(
                         executor: executor.clone(),
                     });
                 }
-                Err(status) => report_unreachable(scheduler, &status),
+                Err(status) => reported.unreachable(scheduler, &status),
             }
         }
         tokio::select! {
@@ -135,25 +139,43 @@ fn read(
     Ok(Defined { app })
 }
 
-fn report_unreachable(scheduler: &NodeAddress, status: &Status) {
-    let causes = causes(status);
-    tracing::warn!(%scheduler, error = %causes, "scheduler not reached, trying again");
+/// What was said about unreachable schedulers: the same trouble is worth one warning.
+#[derive(Default)]
+struct Reported {
+    last: Option<String>,
 }
 
-/// The whole chain of causes: the innermost one names the TLS reason.
-pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
+impl Reported {
+    fn unreachable(&mut self, scheduler: &NodeAddress, status: &Status) {
+        let error = causes(status);
+        let line = format!("{scheduler} {error}");
+        if self.last.as_ref() == Some(&line) {
+            tracing::debug!(%scheduler, error, "scheduler still not reached");
+            return;
         }
+        tracing::warn!(%scheduler, error, hint = LOOK_THERE, "scheduler not reached, trying on");
+        self.last = Some(line);
+    }
+}
+
+/// What went wrong in one line: the message of the status and the innermost cause, which names
+/// the TLS reason. The layers between repeat each other.
+pub(crate) fn causes(status: &Status) -> String {
+    let mut innermost: Option<&dyn std::error::Error> = None;
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        innermost = Some(error);
         cause = error.source();
     }
-    text
+    let message = status.message();
+    match innermost.map(ToString::to_string) {
+        Some(reason) if !message.contains(&reason) => format!("{message}: {reason}"),
+        _ => message.to_owned(),
+    }
 }
+
+/// What helps when the other side hung up: it knows why, and tells nobody but its log.
+pub(crate) const LOOK_THERE: &str = "where it refuses this node, its log says why";
 
 const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cluster_proto::{NodeId, pb};
+use cluster_proto::{ExecutorRun, pb};
 use cluster_tls::NodeAddress;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -22,7 +22,7 @@ use pb::scheduler_control_message::Message as Command;
 pub(crate) struct ControlLink {
     pub(crate) scheduler: NodeAddress,
     pub(crate) channel: Channel,
-    pub(crate) executor: NodeId,
+    pub(crate) run: ExecutorRun,
     pub(crate) engine: Engine,
 }
 
@@ -37,7 +37,7 @@ enum End {
 
 impl ControlLink {
     /// Opens the stream, and again whenever it breaks, until `shutdown`; then says farewell.
-    pub(crate) async fn run(self, shutdown: CancellationToken) {
+    pub(crate) async fn keep(self, shutdown: CancellationToken) {
         let mut backoff = Backoff::default();
         loop {
             let end = tokio::select! {
@@ -132,7 +132,7 @@ impl ControlLink {
     /// Announces the end and waits, for a bounded time, until the scheduler took note.
     async fn farewell(&self, reports: &Reports, mut commands: Commands) {
         let shutdown = Report::Shutdown(pb::ExecutorShutdown {
-            ballista_executor_id: self.executor.to_string(),
+            ballista_executor_id: self.run.node().to_string(),
             reason: "executor stopped".to_owned(),
         });
         let _ = reports.try_send(self.report(shutdown));
@@ -144,8 +144,9 @@ impl ControlLink {
 
     fn report(&self, message: Report) -> pb::ExecutorControlMessage {
         pb::ExecutorControlMessage {
-            executor_id: self.executor.to_string(),
+            executor_id: self.run.node().to_string(),
             message: Some(message),
+            instance_id: self.run.mark().to_owned(),
         }
     }
 }

@@ -23,7 +23,7 @@ use ballista_executor::execution_loop::poll_loop;
 use ballista_executor::executor::Executor;
 use ballista_executor::health::ExecutorHealth;
 use ballista_executor::metrics::LoggingMetricsCollector;
-use cluster_proto::{NodeId, pb};
+use cluster_proto::{ExecutorRun, pb};
 use cluster_tls::Role;
 use cluster_tls::tonic::{Authorizer, NodeTransport, Security};
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -40,7 +40,7 @@ use task_log::TaskLog;
 
 /// What the engine is made from.
 pub(crate) struct EngineOptions {
-    pub(crate) node_id: NodeId,
+    pub(crate) run: ExecutorRun,
     pub(crate) task_slots: usize,
     /// Where shuffle files go; owned by this engine.
     pub(crate) work_dir: PathBuf,
@@ -67,7 +67,7 @@ impl Engine {
         let runtime_env = options.runtime_env;
         let transport = options.transport;
         let executor = Executor::new(
-            registration(&options.node_id, options.task_slots),
+            registration(&options.run, options.task_slots),
             &options.work_dir.to_string_lossy(),
             Arc::new(move |_| Ok(runtime_env.clone())),
             Arc::new(move || session_config(&transport)),
@@ -167,14 +167,15 @@ fn session_config(transport: &NodeTransport) -> SessionConfig {
         }))
 }
 
-fn registration(node_id: &NodeId, task_slots: usize) -> ExecutorRegistration {
+fn registration(run: &ExecutorRun, task_slots: usize) -> ExecutorRegistration {
     // Upstream writes `scheme://{host}:{port}`, so an IPv6 address needs its brackets.
+    let node_id = run.node();
     let host = match node_id.host() {
         address if address.contains(':') => format!("[{address}]"),
         host => host.to_owned(),
     };
     ExecutorRegistration {
-        id: node_id.to_string(),
+        id: run.to_string(),
         host: Some(host),
         port: u32::from(node_id.port()),
         grpc_port: u32::from(node_id.port()),

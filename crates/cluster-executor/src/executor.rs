@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_proto::NodeId;
+use cluster_proto::{ExecutorRun, NodeId};
 use cluster_tls::tonic::{Authorizer, ChannelOptions, Decisions, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
 use spice_runtime::{Runtime, RuntimeOptions};
@@ -40,7 +40,7 @@ pub struct ExecutorOptions {
 
 /// An executor whose datasets are open: it may take tasks.
 pub struct Executor {
-    node_id: NodeId,
+    run: ExecutorRun,
     schedulers: Vec<NodeAddress>,
     transport: NodeTransport,
     authorizer: Authorizer,
@@ -68,8 +68,10 @@ impl Executor {
         )
         .await?;
         let opened = defined.open(options.runtime).await?;
+        let mark = uuid::Uuid::new_v4().simple().to_string();
+        let run = ExecutorRun::new(options.node_id, &mark).map_err(BootError::Identity)?;
         let engine = Engine::new(EngineOptions {
-            node_id: options.node_id.clone(),
+            run: run.clone(),
             task_slots: options.task_slots,
             work_dir: options.work_dir,
             transport: options.transport.clone(),
@@ -77,7 +79,7 @@ impl Executor {
             events: options.events,
         });
         Ok(Self {
-            node_id: options.node_id,
+            run,
             schedulers: options.schedulers,
             transport: options.transport,
             authorizer: Authorizer::new(options.decisions),
@@ -136,10 +138,10 @@ impl Executor {
         let control = ControlLink {
             scheduler: scheduler.clone(),
             channel: channel.clone(),
-            executor: self.node_id.clone(),
+            run: self.run.clone(),
             engine: self.engine.clone(),
         };
-        links.spawn(control.run(stop.clone()));
+        links.spawn(control.keep(stop.clone()));
         let engine = self.engine.clone();
         let stop = stop.clone();
         links.spawn(async move {

@@ -82,6 +82,69 @@ impl fmt::Display for NodeId {
     }
 }
 
+/// One run of an executor: its id and a mark that is fresh for every start of the process,
+/// `host:port#mark`.
+///
+/// Tasks are given to a run, not to an address: a process that comes back at the same address
+/// knows nothing of the tasks of the one before. A run without a mark is written as its node id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ExecutorRun {
+    node: NodeId,
+    text: String,
+}
+
+impl ExecutorRun {
+    /// The run of `node` with `mark`: up to 64 letters and digits, or empty for none.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidNodeId`] when the mark has other characters or is longer.
+    pub fn new(node: NodeId, mark: &str) -> Result<Self, InvalidNodeId> {
+        let sound =
+            mark.len() <= MAX_MARK_BYTES && mark.bytes().all(|it| it.is_ascii_alphanumeric());
+        if !sound {
+            let text = mark.chars().take(MAX_MARK_BYTES).collect();
+            return Err(InvalidNodeId { text });
+        }
+        let text = if mark.is_empty() {
+            node.to_string()
+        } else {
+            format!("{node}#{mark}")
+        };
+        Ok(Self { node, text })
+    }
+
+    /// The executor that runs.
+    pub fn node(&self) -> &NodeId {
+        &self.node
+    }
+
+    /// What tells this run from others; empty for none.
+    pub fn mark(&self) -> &str {
+        self.text.split_once('#').map_or("", |(_, mark)| mark)
+    }
+
+    /// The whole text, `host:port#mark`.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for ExecutorRun {
+    type Err = InvalidNodeId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (node, mark) = text.split_once('#').unwrap_or((text, ""));
+        Self::new(node.parse()?, mark)
+    }
+}
+
+impl fmt::Display for ExecutorRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// A text that is no node id.
 #[derive(Debug, Error)]
 #[error("{text:?} is no node id; expected host:port")]
@@ -95,6 +158,8 @@ fn is_host_character(character: char) -> bool {
 
 /// The longest DNS name (253), its brackets or dot, a colon and a port.
 const MAX_ID_BYTES: usize = 262;
+
+const MAX_MARK_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -136,6 +201,24 @@ mod tests {
             &too_long,
         ] {
             assert!(text.parse::<NodeId>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_told_from_the_next_one_at_the_same_address() {
+        let first: ExecutorRun = "localhost:1#aa".parse().unwrap();
+        let second: ExecutorRun = "localhost:1#bb".parse().unwrap();
+        let unmarked: ExecutorRun = "localhost:1".parse().unwrap();
+        assert_eq!(first.node(), second.node());
+        assert_ne!(first, second);
+        assert_eq!(unmarked.as_str(), "localhost:1");
+        for text in [
+            "localhost#aa",
+            "localhost:1#a b",
+            "localhost:1#a#b",
+            "localhost:1#../x",
+        ] {
+            assert!(text.parse::<ExecutorRun>().is_err(), "{text:?}");
         }
     }
 }

@@ -4,10 +4,11 @@
 //! that building needs no protocol compiler. It carries neither transport nor TLS: channels
 //! come from `cluster-tls`, which is the only place that can open one between nodes.
 //!
-//! Ids are words of the wire too: [`NodeId`] is how a node is named in every message.
+//! Ids are words of the wire too: [`NodeId`] is how a node is named in every message, and
+//! [`ExecutorRun`] tells one start of an executor from the next.
 
 mod generated;
 mod ids;
 
 pub use generated::spice_protobuf as pb;
-pub use ids::{InvalidNodeId, NodeId};
+pub use ids::{ExecutorRun, InvalidNodeId, NodeId};

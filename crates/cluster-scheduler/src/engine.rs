@@ -1,11 +1,13 @@
 //! The distributed half of the query engine: the only place here that names Ballista (I14).
 
+mod binding;
 mod config;
 mod distributor;
 mod guard;
 mod job;
 mod progress;
 mod results;
+mod unions;
 
 use std::sync::Arc;
 
@@ -15,11 +17,12 @@ use ballista_core::serde::protobuf::scheduler_grpc_server::{SchedulerGrpc, Sched
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
-use cluster_proto::{NodeId, pb};
+use cluster_proto::{ExecutorRun, NodeId, pb};
 use cluster_tls::tonic::{Authorizer, NodeTransport};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use spice_runtime::Distributor;
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::control::ControlStreams;
@@ -35,6 +38,8 @@ pub(crate) struct Engine {
     transport: NodeTransport,
     streams: Arc<ControlStreams>,
     tasks: TaskTracker,
+    /// Counts the executors that left; jobs that run meanwhile start over.
+    losses: Arc<watch::Sender<u64>>,
 }
 
 impl Engine {
@@ -62,6 +67,7 @@ impl Engine {
             transport,
             streams,
             tasks,
+            losses: Arc::default(),
         })
     }
 
@@ -86,15 +92,16 @@ impl Engine {
     }
 
     /// Gives the tasks of an executor that is gone to the others.
-    pub(crate) async fn executor_left(&self, id: &NodeId, reason: &str) {
+    pub(crate) async fn executor_left(&self, run: &ExecutorRun, reason: &str) {
         let request = tonic::Request::new(ExecutorStoppedParams {
-            executor_id: id.to_string(),
+            executor_id: run.to_string(),
             reason: reason.to_owned(),
         });
         // It only posts to the event loop; that fails when the engine itself has stopped.
         if let Err(status) = self.server.executor_stopped(request).await {
-            tracing::warn!(executor = %id, error = %status, "executor not removed from the engine");
+            tracing::warn!(executor = %run, error = %status, "executor not removed from the engine");
         }
+        self.losses.send_modify(|losses| *losses += 1);
     }
 
     /// The task slots of the executors that are connected now.
@@ -134,9 +141,10 @@ impl Engine {
         let running = job.execution_graph.read().await.running_tasks();
         let mut by_executor: Vec<(NodeId, Vec<pb::RunningTask>)> = vec![];
         for task in running {
-            let Ok(executor) = task.executor_id.parse::<NodeId>() else {
+            let Ok(run) = task.executor_id.parse::<ExecutorRun>() else {
                 continue;
             };
+            let executor = run.node().clone();
             let command = pb::RunningTask {
                 task_id: task.task_id as u32,
                 job_id: task.job_id.to_string(),

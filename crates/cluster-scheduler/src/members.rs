@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cluster_proto::NodeId;
+use cluster_proto::{ExecutorRun, NodeId};
 use cluster_tls::PeerIdentity;
 use cluster_tls::tonic::{Authorizer, Denied, Method, Permit};
 
@@ -36,6 +36,8 @@ pub(crate) struct Members {
 struct Member {
     owner: Owner,
     last_seen: Instant,
+    /// The run whose control stream was opened last.
+    run: Option<ExecutorRun>,
     connected: bool,
     task_slots: u32,
     tasks_active: u32,
@@ -78,10 +80,20 @@ impl Members {
         }
     }
 
-    /// Marks whether the control stream of `id` is open.
-    pub(crate) fn set_connection(&self, id: &NodeId, state: ControlState) {
+    /// Notes that the control stream of `run` is open. Gives the run before it at the same
+    /// address, if that was another one and did not leave: its tasks wait for nobody.
+    pub(crate) fn connect(&self, run: &ExecutorRun) -> Option<ExecutorRun> {
+        let mut table = self.lock();
+        let member = table.get_mut(run.node())?;
+        member.connected = true;
+        let earlier = member.run.replace(run.clone());
+        earlier.filter(|earlier| earlier != run)
+    }
+
+    /// Notes that the executor has no control stream any more.
+    pub(crate) fn disconnect(&self, id: &NodeId) {
         if let Some(member) = self.lock().get_mut(id) {
-            member.connected = state == ControlState::Open;
+            member.connected = false;
         }
     }
 
@@ -151,13 +163,6 @@ impl Members {
     }
 }
 
-/// Whether an executor's control stream is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ControlState {
-    Open,
-    Closed,
-}
-
 impl Member {
     fn is_alive(&self, now: Instant, silence_limit: Duration) -> bool {
         self.connected || now.duration_since(self.last_seen) < silence_limit
@@ -167,6 +172,7 @@ impl Member {
         Self {
             owner,
             last_seen: now,
+            run: None,
             connected: false,
             task_slots: 0,
             tasks_active: 0,
@@ -221,6 +227,19 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_at_the_same_address_gives_the_run_before_it() {
+        let members = Members::new(Duration::from_secs(30));
+        let owner = Owner::Uri("spiffe://cluster.local/executor/a".to_owned());
+        assert!(members.bind(&id("localhost:1"), owner, Instant::now()));
+        let first: ExecutorRun = "localhost:1#aa".parse().unwrap();
+        let second: ExecutorRun = "localhost:1#bb".parse().unwrap();
+        assert_eq!(members.connect(&first), None);
+        members.disconnect(first.node());
+        assert_eq!(members.connect(&first), None, "a reconnect is no restart");
+        assert_eq!(members.connect(&second), Some(first));
+    }
+
+    #[test]
     fn one_identity_cannot_use_up_the_table() {
         let members = Members::new(Duration::from_secs(30));
         let start = Instant::now();
@@ -241,9 +260,9 @@ mod tests {
         let first = Owner::Names(vec!["aa".to_owned()]);
         let second = Owner::Names(vec!["bb".to_owned()]);
         assert!(members.bind(&id("localhost:1"), first, start));
-        members.set_connection(&id("localhost:1"), ControlState::Open);
+        members.connect(&"localhost:1#aa".parse().unwrap());
         assert!(!members.bind(&id("localhost:1"), second.clone(), later));
-        members.set_connection(&id("localhost:1"), ControlState::Closed);
+        members.disconnect(&id("localhost:1"));
         assert!(members.bind(&id("localhost:1"), second, later));
     }
 }

@@ -88,10 +88,7 @@ impl Node {
         if let Err(why) = ready.await {
             node.child.start_kill().ok();
             let everything = node.log.tail(usize::MAX);
-            bail!(
-                "{} is not ready: {why}; it wrote:\n{everything}",
-                node.name
-            );
+            bail!("{} is not ready: {why}; it wrote:\n{everything}", node.name);
         }
         node.listeners = listeners(&node.log);
         Ok(node)

@@ -106,8 +106,13 @@ impl SqlEngine {
         query: PlannedQuery,
     ) -> Result<SendableRecordBatchStream, QueryError> {
         let PlannedQuery { session, plan, .. } = query;
+        if let Placement::WithTheData(locations) = &query.placement {
+            self.runtime.check_present(locations).await?;
+        }
         match (&self.distributor, query.placement) {
-            (Some(distributor), Placement::WithTheData) => distributor.execute(session, plan).await,
+            (Some(distributor), Placement::WithTheData(_)) => {
+                distributor.execute(session, plan).await
+            }
             _ => run_here(&session, plan).await,
         }
     }

@@ -1,5 +1,7 @@
 //! Where a query has to run, read off its plan.
 
+use std::collections::BTreeSet;
+
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::ListingTable;
 use datafusion::datasource::source_as_provider;
@@ -7,13 +9,13 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{LogicalPlan, TableScan};
 
 /// What a plan reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Placement {
     /// No dataset: literals, the information schema, or the plan of a query rather than its
     /// rows. This node has all it needs.
     Here,
-    /// At least one dataset: whoever holds the data.
-    WithTheData,
+    /// The datasets at these locations, at least one: whoever holds the data.
+    WithTheData(BTreeSet<String>),
 }
 
 /// Decide for `plan`, subqueries included. Views are no obstacle: planning replaced them by
@@ -22,17 +24,18 @@ pub(crate) fn placement(plan: &LogicalPlan) -> Result<Placement> {
     if describes(plan) {
         return Ok(Placement::Here);
     }
-    let mut placement = Placement::Here;
+    let mut locations = BTreeSet::new();
     plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && reads_dataset(scan)?
-        {
-            placement = Placement::WithTheData;
-            return Ok(TreeNodeRecursion::Stop);
+        if let LogicalPlan::TableScan(scan) = node {
+            locations.extend(dataset_locations(scan)?);
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(placement)
+    if locations.is_empty() {
+        Ok(Placement::Here)
+    } else {
+        Ok(Placement::WithTheData(locations))
+    }
 }
 
 /// EXPLAIN and DESCRIBE tell about this node's planner.
@@ -43,7 +46,9 @@ fn describes(plan: &LogicalPlan) -> bool {
     )
 }
 
-fn reads_dataset(scan: &TableScan) -> Result<bool> {
+fn dataset_locations(scan: &TableScan) -> Result<Vec<String>> {
     let provider = source_as_provider(&scan.source)?;
-    Ok(provider.downcast_ref::<ListingTable>().is_some())
+    let table = provider.downcast_ref::<ListingTable>();
+    let paths = table.map_or(&[][..], |table| table.table_paths().as_slice());
+    Ok(paths.iter().map(|path| path.as_str().to_owned()).collect())
 }

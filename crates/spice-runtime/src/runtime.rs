@@ -14,6 +14,7 @@ use spicepod::{App, DEFAULT_SCHEMA, Dataset, TableName};
 
 use crate::open_error::{OpenError, OpenFault};
 use crate::probe::{Located, probe};
+use crate::query_error::QueryError;
 use crate::session::{CATALOG, RuntimeOptions};
 use crate::{session, table, views};
 
@@ -21,6 +22,7 @@ use crate::{session, table, views};
 pub struct Runtime {
     context: SessionContext,
     tables: Vec<TableEntry>,
+    datasets: Vec<Dataset>,
 }
 
 impl Runtime {
@@ -40,7 +42,11 @@ impl Runtime {
             return Err(OpenError { faults });
         }
         let tables = entries(&context, app).await.map_err(engine)?;
-        Ok(Runtime { context, tables })
+        Ok(Runtime {
+            context,
+            tables,
+            datasets: app.datasets().to_vec(),
+        })
     }
 
     /// A session over these tables. Sessions share catalog, caches and memory; since SQL cannot
@@ -62,6 +68,21 @@ impl Runtime {
     pub fn schemas(&self) -> BTreeSet<&str> {
         let own = self.tables.iter().map(|table| table.name.schema());
         own.chain([DEFAULT_SCHEMA, INFORMATION_SCHEMA]).collect()
+    }
+
+    /// Checks that the data at `locations` is still there. To the engine a directory that has
+    /// gone is one without rows, and a wrong answer looks like a right one.
+    pub(crate) async fn check_present(
+        &self,
+        locations: &BTreeSet<String>,
+    ) -> Result<(), QueryError> {
+        for dataset in &self.datasets {
+            if table::locations(dataset).any(|it| locations.contains(&it)) {
+                let located = locate(dataset.clone()).await;
+                located.map_err(|fault| QueryError::Failed(fault.to_string()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The names of the datasets, in the order of the manifest.

@@ -64,6 +64,13 @@ fn retyped(field: &Field, data_type: DataType) -> FieldRef {
     Arc::new(field.clone().with_data_type(data_type))
 }
 
+/// The texts by which the engine may know the place of `dataset`, as a file or a directory.
+pub(crate) fn locations(dataset: &Dataset) -> impl Iterator<Item = String> {
+    let kinds = [Located::File, Located::Directory].into_iter();
+    let urls = kinds.filter_map(|located| location(dataset, located).ok());
+    urls.map(|url| url.as_str().to_owned())
+}
+
 /// The path as a URL; one that ends in a slash is a directory to the engine. Going through
 /// `Url` and not through text keeps `?`, `[` and `%` in file names what they are.
 fn location(dataset: &Dataset, located: Located) -> Result<ListingTableUrl> {

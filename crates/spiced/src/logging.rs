@@ -19,8 +19,7 @@ pub(crate) fn init(format: LogFormat, verbose: u8) {
 }
 
 /// Our own rooms speak at `info`. The engine below logs every task at that level, so it is
-/// heard from `warn` on, and its one habit that looks like an error and is none stays quiet:
-/// under pull scheduling it cannot reach executors, and the control stream does that instead.
+/// heard from `warn` on.
 fn filter(verbose: u8) -> String {
     let (ours, engine) = match verbose {
         0 => ("info", "warn"),
@@ -41,10 +40,27 @@ fn filter(verbose: u8) -> String {
         filter.push_str(&format!(",{room}={ours}"));
     }
     if verbose < 2 {
-        filter.push_str(",ballista_scheduler::state::executor_manager=off");
+        for quiet in QUIET {
+            filter.push_str(&format!(",{quiet}=off"));
+        }
     }
     filter
 }
+
+/// Parts of the engine that log as errors what is none: that executors cannot be reached (under
+/// pull scheduling; the control stream does it), that a poll failed (the control stream says it
+/// once), that a query was wrong or cancelled (its client is told), and that the operator
+/// metrics of a stage are missing (executors report none, see their `engine/stage.rs`).
+const QUIET: [&str; 8] = [
+    "ballista_scheduler::state::executor_manager",
+    "ballista_scheduler::state::task_manager",
+    "ballista_scheduler::scheduler_server::query_stage_scheduler",
+    "ballista_scheduler::scheduler_server::grpc",
+    "ballista_executor::execution_loop",
+    "ballista_executor::executor",
+    "ballista_scheduler::state::execution_stage",
+    "ballista_scheduler::display",
+];
 
 fn stderr_is_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr())

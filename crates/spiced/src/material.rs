@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cluster_tls::{CredentialPaths, Credentials, PeerPolicy, Snapshot, SystemClock};
+use cluster_tls::{CredentialPaths, Credentials, PeerPolicy, Role, Snapshot, SystemClock};
 use spicepod::App;
 
 use crate::config::{InternalConfig, ManifestPath, NodeConfig, RoleConfig, SecurityConfig};
@@ -25,9 +25,38 @@ pub(crate) fn read(config: &NodeConfig, faults: &mut Vec<String>) -> Material {
         } => (Some(manifest), Some(internal)),
         RoleConfig::Executor { internal, .. } => (None, Some(internal)),
     };
+    let credentials = internal.and_then(|internal| read_credentials(internal, faults));
+    if let (Some(internal), Some(credentials)) = (internal, &credentials) {
+        check_role(&config.role, internal, &credentials.current(), faults);
+    }
     Material {
         app: manifest.and_then(|path| read_app(path, faults)),
-        credentials: internal.and_then(|internal| read_credentials(internal, faults)),
+        credentials,
+    }
+}
+
+/// Other nodes dial this one in its role, and refuse a certificate that cannot have it.
+fn check_role(
+    role: &RoleConfig,
+    internal: &InternalConfig,
+    own: &Snapshot,
+    faults: &mut Vec<String>,
+) {
+    let needed = match role {
+        RoleConfig::Standalone { .. } => return,
+        RoleConfig::Scheduler { .. } => Role::Scheduler,
+        RoleConfig::Executor { .. } => Role::Executor,
+    };
+    let SecurityConfig::Mutual { paths, .. } = &internal.security else {
+        return;
+    };
+    let role = own.own().role();
+    if !role.may_act_as(needed) {
+        faults.push(format!(
+            "{} is the certificate of a node with role {role}, and this node is to be the {needed}; \
+             issue one with `spice cluster tls add NAME --role {needed}`",
+            paths.certificate.display()
+        ));
     }
 }
 
@@ -56,7 +85,10 @@ fn read_app(path: &ManifestPath, faults: &mut Vec<String>) -> Option<App> {
             Some(app)
         }
         Err(error) => {
-            faults.push(chain(&error));
+            match error.findings() {
+                [] => faults.push(chain(&error)),
+                findings => faults.extend(findings.iter().map(ToString::to_string)),
+            }
             None
         }
     }

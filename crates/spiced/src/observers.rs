@@ -62,6 +62,8 @@ impl Events for Observer {
                     return;
                 };
                 let claimed = refusal.claimed().join(", ");
+                let claimed = (!claimed.is_empty()).then_some(claimed);
+                let repeated = (repeated > 0).then_some(repeated);
                 let detail = refusal.detail();
                 let message = match event.side {
                     Side::Accepted => "connection refused",

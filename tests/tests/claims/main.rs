@@ -3,8 +3,11 @@
 
 mod answers;
 mod authorization;
+mod dataset;
+mod fixture;
 mod loss;
 mod refusals;
+mod rows;
 mod shuffle;
 mod startup;
 mod tables;

@@ -66,6 +66,10 @@ pub struct ExecutorControlMessage {
     /// Must be an id that the certificate of the sender names; the first message binds the stream.
     #[prost(string, tag = "1")]
     pub executor_id: ::prost::alloc::string::String,
+    /// Fresh for every start of the process: a restart at the same address is another executor to
+    /// whoever waits for the tasks of the one before.
+    #[prost(string, tag = "103")]
+    pub instance_id: ::prost::alloc::string::String,
     #[prost(
         oneof = "executor_control_message::Message",
         tags = "2, 3, 4, 100, 101, 102"

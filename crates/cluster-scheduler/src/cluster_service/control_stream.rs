@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_proto::{NodeId, pb};
+use cluster_proto::{ExecutorRun, NodeId, pb};
 use cluster_tls::tonic::{Authorizer, Permit};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -13,7 +13,6 @@ use tonic::{Status, Streaming};
 use super::{ClusterServiceState, Commands, executor_id};
 use crate::authorization::ControlStream;
 use crate::control::{Closed, Outbox};
-use crate::members::ControlState;
 use crate::status::Refused;
 use pb::executor_control_message::Message as Report;
 
@@ -36,8 +35,14 @@ pub(super) async fn serve(
     let id = executor_id(&first.executor_id)?;
     state.members.claim(&authorizer, &permit, &id)?;
 
+    let run = ExecutorRun::new(id.clone(), &first.instance_id)
+        .map_err(|_| Refused::Malformed("the instance id has letters and digits only"))?;
     let outbox = state.streams.open(&id);
-    state.members.set_connection(&id, ControlState::Open);
+    if let Some(earlier) = state.members.connect(&run) {
+        let reason = "restarted";
+        state.engine.executor_left(&earlier, reason).await;
+        state.events.executor_left(&id, reason);
+    }
     state
         .events
         .executor_connected(&id, state.members.connected().len());
@@ -47,6 +52,7 @@ pub(super) async fn serve(
         authorizer,
         permit,
         id,
+        run,
     };
     state
         .tasks
@@ -62,6 +68,7 @@ struct Session {
     authorizer: Authorizer,
     permit: Permit<ControlStream>,
     id: NodeId,
+    run: ExecutorRun,
 }
 
 /// Why a stream ended.
@@ -95,7 +102,7 @@ impl Session {
                 () = send(&mut outbox, &sender) => End::Lost,
             },
         };
-        self.close(outbox.generation, end, &sender).await;
+        self.close(outbox.generation, end, sender).await;
     }
 
     async fn receive(&self, mut reports: Reports) -> End {
@@ -145,11 +152,11 @@ impl Session {
         }
     }
 
-    async fn close(self, generation: u64, end: End, sender: &Sender) {
+    async fn close(self, generation: u64, end: End, sender: Sender) {
         let last = self.state.streams.close(&self.id, generation) == Closed::Last;
         if last {
             let members = &self.state.members;
-            members.set_connection(&self.id, ControlState::Closed);
+            members.disconnect(&self.id);
             self.state
                 .events
                 .executor_disconnected(&self.id, members.connected().len());
@@ -167,8 +174,13 @@ impl Session {
             return;
         }
         match reason {
+            // The end of the stream, when `sender` is dropped, tells the executor that its
+            // farewell was carried out; nobody needs to wait for the end of a lost stream.
             Some(reason) => self.leave(&reason).await,
-            None => self.leave_unless_it_returns().await,
+            None => {
+                drop(sender);
+                self.leave_unless_it_returns().await;
+            }
         }
     }
 
@@ -184,7 +196,7 @@ impl Session {
     }
 
     async fn leave(self, reason: &str) {
-        self.state.engine.executor_left(&self.id, reason).await;
+        self.state.engine.executor_left(&self.run, reason).await;
         self.state.members.forget(&self.id);
         self.state.events.executor_left(&self.id, reason);
     }

@@ -9,6 +9,8 @@ use cluster_tls::Role;
 use cluster_tls::tonic::{NodeTransport, Security};
 use datafusion::prelude::SessionConfig;
 
+use super::binding::FillSlots;
+
 /// The scheduler's settings, with `work_available` called whenever an executor should poll.
 pub(super) fn scheduler(
     node_id: &NodeId,
@@ -21,7 +23,7 @@ pub(super) fn scheduler(
         external_host: node_id.host().to_owned(),
         bind_port: node_id.port(),
         scheduling_policy: TaskSchedulingPolicy::PullStaged,
-        task_distribution: TaskDistributionPolicy::Bias,
+        task_distribution: TaskDistributionPolicy::Custom(Arc::new(FillSlots)),
         // Shuffle files go when the client has its rows (see job.rs), not after a guess of
         // how long that may take.
         finished_job_data_clean_up_interval_seconds: 0,

@@ -61,15 +61,16 @@ impl Distributor for BallistaDistributor {
         session: SessionContext,
         plan: LogicalPlan,
     ) -> Result<SendableRecordBatchStream, QueryError> {
-        let session = self.session(&session).await?;
         let mut attempts_left = ATTEMPTS;
         loop {
             attempts_left -= 1;
-            match self.attempt(session.clone(), &plan).await {
-                // The job succeeded and then an executor took its rows with it. Nothing has
-                // reached the client yet, so the query can simply run again.
+            // Cut anew for the executors that are there now.
+            let session = self.session(&session).await?;
+            match self.attempt(session, &plan).await {
+                // An executor left, with tasks or rows of the query. Nothing has reached the
+                // client yet, so the query can simply run again.
                 Err(ResultError::Lost(error)) if attempts_left > 0 => {
-                    tracing::warn!(%error, attempts_left, "results lost with an executor, running the query again");
+                    tracing::warn!(%error, attempts_left, "query lost with an executor, running it again");
                 }
                 outcome => return outcome.map_err(QueryError::from),
             }
@@ -97,5 +98,6 @@ impl fmt::Debug for BallistaDistributor {
     }
 }
 
-/// One for each executor that may reasonably die during one query, and one more.
-const ATTEMPTS: u32 = 3;
+/// A rolling restart takes executors away one by one; a query that outlives this many of them is
+/// better told so.
+const ATTEMPTS: u32 = 8;

@@ -19,7 +19,7 @@ use ballista_core::serde::protobuf::{
     RegisterExecutorResult, RemoveSessionParams, RemoveSessionResult, TaskStatus,
     UpdateTaskStatusParams, UpdateTaskStatusResult, task_status,
 };
-use cluster_proto::NodeId;
+use cluster_proto::{ExecutorRun, NodeId};
 use cluster_tls::tonic::{Authorizer, Method, Permit};
 use futures::Stream;
 use tonic::{Request, Response, Status};
@@ -46,12 +46,12 @@ impl GuardedSchedulerGrpc {
     }
 
     /// Accepts `claimed` as the sender of a permitted call.
-    fn sender<M: Method>(&self, permit: &Permit<M>, claimed: &str) -> Result<NodeId, Refused> {
-        let id: NodeId = claimed
+    fn sender<M: Method>(&self, permit: &Permit<M>, claimed: &str) -> Result<ExecutorRun, Refused> {
+        let run: ExecutorRun = claimed
             .parse()
             .map_err(|_| Refused::Malformed("the executor id is no host:port"))?;
-        self.members.claim(&self.authorizer, permit, &id)?;
-        Ok(id)
+        self.members.claim(&self.authorizer, permit, run.node())?;
+        Ok(run)
     }
 
     /// Accepts a registration whose every address belongs to the sender, and which has all
@@ -60,14 +60,15 @@ impl GuardedSchedulerGrpc {
         &self,
         permit: &Permit<M>,
         metadata: Option<&ExecutorRegistration>,
-    ) -> Result<NodeId, Refused> {
+    ) -> Result<ExecutorRun, Refused> {
         let metadata = metadata.ok_or(Refused::Malformed("the registration is missing"))?;
-        let id = self.sender(permit, &metadata.id)?;
+        let run = self.sender(permit, &metadata.id)?;
+        let id = run.node();
         let addressed = metadata
             .host
             .as_deref()
             .and_then(|host| NodeId::new(host, id.port()).ok())
-            .is_some_and(|address| address == id)
+            .is_some_and(|address| address == *id)
             && metadata.port == u32::from(id.port())
             && metadata.grpc_port == u32::from(id.port());
         if !addressed {
@@ -79,14 +80,14 @@ impl GuardedSchedulerGrpc {
         if !(1..=TASK_SLOT_LIMIT).contains(&task_slots(metadata)) {
             return Err(Refused::Malformed("an executor has 1 to 1024 task slots"));
         }
-        Ok(id)
+        Ok(run)
     }
 
     /// Accepts task reports that speak of the sender's own work only.
     fn reports<M: Method>(
         &self,
         permit: &Permit<M>,
-        sender: &NodeId,
+        sender: &ExecutorRun,
         reports: &[TaskStatus],
     ) -> Result<(), Refused> {
         let foreign = reports.iter().any(|report| {
@@ -125,6 +126,11 @@ fn task_slots(metadata: &ExecutorRegistration) -> u32 {
 /// decide over the scheduler's memory.
 const TASK_SLOT_LIMIT: u32 = 1024;
 
+/// Only executors that tasks are pushed to register and send heartbeats by themselves; ours poll,
+/// and their polls do both. Upstream dials whoever registers, in plaintext and past the endpoint
+/// hook (`ExecutorManager::test_connectivity`), so neither call is let through.
+const REGISTERS_BY_POLLING: Refused = Refused::NotServed("executors register by polling for work");
+
 #[tonic::async_trait]
 impl SchedulerGrpc for GuardedSchedulerGrpc {
     type ExecuteQueryPushStream =
@@ -154,7 +160,7 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
             .authorizer
             .permit::<method::RegisterExecutor, _>(&request)?;
         self.registration(&permit, request.get_ref().metadata.as_ref())?;
-        self.inner.register_executor(request).await
+        Err(REGISTERS_BY_POLLING.into())
     }
 
     async fn heart_beat_from_executor(
@@ -169,7 +175,7 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         if !message.executor_id.eq_ignore_ascii_case(sender.as_str()) {
             return Err(self.authorizer.refuse_foreign_sender(&permit).into());
         }
-        self.inner.heart_beat_from_executor(request).await
+        Err(REGISTERS_BY_POLLING.into())
     }
 
     async fn update_task_status(

@@ -2,12 +2,14 @@
 //! cancelled when nobody waits for it any more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ballista_core::JobId;
 use ballista_core::serde::protobuf::{JobStatus, PartitionLocation, job_status};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use tokio::sync::mpsc;
+use tokio::time::interval;
 
 use super::Engine;
 use super::results::ResultError;
@@ -62,31 +64,67 @@ impl Job {
 
     /// Waits for the end of the job, without polling.
     ///
-    /// The wait is bounded by the engine: a job without executors fails after the grace
-    /// period, one whose tasks keep failing after the upstream retry limit.
+    /// A job that loses an executor, or makes no progress, is given up as [`ResultError::Lost`],
+    /// to be started over. Upstream's own recovery rolls stages back; under adaptive planning
+    /// that leaves some jobs with stages that nothing resolves again, and they would wait for
+    /// ever.
     pub(super) async fn finished(mut self) -> Result<FinishedJob, ResultError> {
+        let mut losses = self.lease.engine.losses.subscribe();
+        let mut checks = interval(STALL_CHECK);
+        let mut idle_checks = 0;
         let status = loop {
-            match self.statuses.recv().await {
-                Some(JobStatus {
-                    status: Some(status),
-                    ..
-                }) if is_final(&status) => break status,
-                Some(_) => {}
-                // A job that fails in planning is reported in its state only.
-                None => break self.final_state().await?,
+            tokio::select! {
+                status = self.statuses.recv() => match status {
+                    Some(JobStatus { status: Some(status), .. }) if is_final(&status) => break status,
+                    Some(_) => {}
+                    // A job that fails in planning is reported in its state only.
+                    None => break self.final_state().await?,
+                },
+                Ok(()) = losses.changed() => {
+                    return Err(ResultError::Lost("an executor left while the query ran".to_owned()));
+                }
+                _ = checks.tick() => {
+                    idle_checks = if self.is_idle().await { idle_checks + 1 } else { 0 };
+                    if idle_checks >= STALLED_AFTER {
+                        return Err(ResultError::Lost("the query made no progress".to_owned()));
+                    }
+                }
             }
         };
         self.lease.state = JobState::Ended;
+        self.settled(status)
+    }
+
+    fn settled(self, status: job_status::Status) -> Result<FinishedJob, ResultError> {
         match status {
             job_status::Status::Successful(job) => Ok(FinishedJob {
                 locations: job.partition_location,
                 lease: self.lease,
             }),
-            job_status::Status::Failed(job) => Err(ResultError::Failed(job.error)),
+            job_status::Status::Failed(job) => {
+                tracing::info!(job = %self.lease.job_id, error = job.error.trim(), "query failed");
+                Err(ResultError::Failed(job.error))
+            }
             job_status::Status::Queued(_) | job_status::Status::Running(_) => Err(
                 ResultError::Failed("the job ended without a result".to_owned()),
             ),
         }
+    }
+
+    /// Whether the job has neither a task that runs nor one that waits for an executor.
+    async fn is_idle(&self) -> bool {
+        let jobs = self
+            .lease
+            .engine
+            .server
+            .state
+            .task_manager
+            .get_running_job_cache();
+        let Some(job) = jobs.get(&self.lease.job_id) else {
+            return false;
+        };
+        let graph = job.execution_graph.read().await;
+        graph.running_tasks().is_empty() && graph.available_tasks() == 0
     }
 
     async fn final_state(&self) -> Result<job_status::Status, ResultError> {
@@ -128,3 +166,10 @@ fn is_final(status: &job_status::Status) -> bool {
 
 /// Ballista drops a status when the queue is full; a job has a handful of them.
 const STATUS_QUEUE: usize = 64;
+
+/// How often a running job is looked at.
+const STALL_CHECK: Duration = Duration::from_secs(5);
+
+/// Looks in a row that find nothing to do. Between two stages there is nothing to do for
+/// milliseconds; two looks apart by seconds cannot both hit that.
+const STALLED_AFTER: u32 = 2;

@@ -179,11 +179,20 @@ fn holding(lease: JobLease, rows: Rows) -> Rows {
     .boxed()
 }
 
-/// The part of a failed job's text that the author of the query can use. Ballista prefixes
-/// the error of the task with the job and stage it ran in.
+/// The part of a failed job's text that the author of the query can use. Upstream prints the
+/// error of the task as Rust sees it, one constructor within the other.
 fn clean_engine_message(message: &str) -> String {
-    let start = message.rfind("DataFusionError(").map_or(0, |at| at);
-    message[start..].trim().to_owned()
+    let start = message.find("DataFusionError(").unwrap_or_default();
+    let mut text = message[start..].trim();
+    while let Some((constructor, rest)) = text.split_once('(') {
+        let is_constructor = constructor.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        match rest.rsplit_once(')') {
+            Some((inner, _)) if is_constructor && !constructor.is_empty() => text = inner.trim(),
+            _ => break,
+        }
+    }
+    let text = text.strip_suffix(", None").unwrap_or(text);
+    text.trim_matches('"').to_owned()
 }
 
 /// A result up to this size is held until it is complete, so that the loss of the executor
@@ -192,3 +201,30 @@ const REPLAY_WINDOW_BYTES: usize = 8 * 1024 * 1024;
 
 /// Partitions that are opened before the client asks for them.
 const FETCHES_AHEAD: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_failed_job_is_its_innermost_error() {
+        for (message, expected) in [
+            (
+                "Job failed due to stage 1 failed: Task failed due to runtime execution error: \
+                 DataFusionError(Shared(External(ArrowError(DivideByZero))))\n",
+                "DivideByZero",
+            ),
+            (
+                "DataFusionError(Execution(\"disk full (98 %)\"))",
+                "disk full (98 %)",
+            ),
+            (
+                "DataFusionError(ArrowError(CastError(\"no number\"), None))",
+                "no number",
+            ),
+            ("all executors were lost", "all executors were lost"),
+        ] {
+            assert_eq!(clean_engine_message(message), expected, "{message}");
+        }
+    }
+}

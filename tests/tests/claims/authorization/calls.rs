@@ -1,0 +1,145 @@
+//! Calls of any method with any bytes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use bytes::{Buf, BufMut, Bytes};
+use cluster_test::{Leaf, TestPki};
+use cluster_tls::tonic::{ChannelOptions, NodeTransport};
+use cluster_tls::{AcceptLimits, DialLimits, NoEvents, NodeAddress, PeerPolicy, Role, SystemClock};
+use futures::stream;
+use http::uri::PathAndQuery;
+use tokio::time::timeout;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use crate::fixture::PATIENCE;
+
+/// A connection with a certificate, or without any protection.
+#[derive(Clone)]
+pub(super) struct Caller(Channel);
+
+impl Caller {
+    /// Calls the node at `server`, which must be of role `expected`, as the holder of a
+    /// certificate like `leaf`.
+    pub(super) fn new(
+        pki: &TestPki,
+        leaf: &Leaf,
+        server: SocketAddr,
+        expected: Role,
+    ) -> Result<Self> {
+        let paths = pki.write("caller", leaf)?;
+        let snapshot = cluster_tls::load(&paths, Arc::new(SystemClock), PeerPolicy::default())?;
+        let (_, credentials) = cluster_tls::publish(snapshot);
+        let transport = NodeTransport::mutual(
+            credentials,
+            AcceptLimits::default(),
+            DialLimits::default(),
+            Arc::new(NoEvents),
+        );
+        Self::over(&transport, server, expected)
+    }
+
+    /// Calls an insecure node.
+    pub(super) fn plaintext(server: SocketAddr) -> Result<Self> {
+        let transport = cluster_tls::danger::plaintext_transport(
+            AcceptLimits::default(),
+            DialLimits::default(),
+        );
+        Self::over(&transport, server, Role::Unspecified)
+    }
+
+    fn over(transport: &NodeTransport, server: SocketAddr, expected: Role) -> Result<Self> {
+        let server = NodeAddress::new(&server.ip().to_string(), server.port())?;
+        let channel = transport.channel(&server, expected, &ChannelOptions::default());
+        Ok(Self(channel))
+    }
+
+    /// The connection, for generated clients.
+    pub(super) fn channel(&self) -> Channel {
+        self.0.clone()
+    }
+
+    /// Calls `method` with one message, and gives how it ended: for a method that answers with a
+    /// stream, how its first message came.
+    ///
+    /// On the wire, one message is one message: a method that takes a stream of them takes it.
+    pub(super) async fn call(&self, method: &str, message: impl Into<Bytes>) -> Result<Status> {
+        let path: PathAndQuery = method.parse()?;
+        let mut client = Grpc::new(self.0.clone());
+        client.ready().await?;
+        let message = message.into();
+        let request = Request::new(stream::iter([message]));
+        let answered = async {
+            let answer = client.streaming(request, path, Raw).await?;
+            answer.into_inner().message().await
+        };
+        Ok(match timeout(PATIENCE, answered).await? {
+            Ok(_) => Status::ok(""),
+            Err(status) => status,
+        })
+    }
+}
+
+/// Denials are all alike: who probes learns nothing from them.
+pub(super) fn ensure_denied(status: &Status, what: &str) -> Result<()> {
+    ensure!(
+        status.code() == Code::PermissionDenied,
+        "{what}: {status:?} instead of a denial"
+    );
+    ensure!(
+        status.message() == "permission denied",
+        "{what}: {status:?}"
+    );
+    ensure!(status.details().is_empty(), "{what}: {status:?}");
+    Ok(())
+}
+
+/// The call reached its handler, whatever that made of it.
+pub(super) fn ensure_not_denied(status: &Status, what: &str) -> Result<()> {
+    ensure!(
+        !matches!(status.code(), Code::PermissionDenied | Code::Unavailable),
+        "{what}: {status:?}"
+    );
+    Ok(())
+}
+
+/// Messages as they are.
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
