@@ -145,23 +145,22 @@ async fn an_insecure_executor_does_not_get_into_a_secure_cluster() -> Result<()>
 }
 
 #[tokio::test]
-async fn an_executor_whose_certificate_says_client_is_denied_and_told_what_to_do() -> Result<()> {
+async fn a_node_does_not_start_with_the_certificate_of_another_role() -> Result<()> {
     let fixture = Fixture::new()?;
     let scheduler = fixture.scheduler().await?;
-    let leaf = Leaf::new("executor1").with_role(Role::Client);
     let port = scheduler.address(Listener::Internal)?.port();
-    let arguments = fixture.executor_with(fixture.pki().write("executor1", &leaf)?, port);
-    let (status, log) = Node::run_to_end(fixture.launch(&arguments, &[])).await?;
-    let end = log.tail(3);
-    ensure!(status.code() == Some(1), "{status}: {end}");
-    ensure!(end.contains("denies this executor"), "{end}");
-    ensure!(end.contains("spice cluster tls add"), "{end}");
-    let denied = |line: &LogLine| {
-        line.message() == "call denied"
-            && line.field("role") == Some("client")
-            && line.field("reason") == Some("role")
-    };
-    scheduler.log().wait_for(denied, PATIENCE).await?;
+    for role in [Role::Client, Role::Scheduler] {
+        let leaf = Leaf::new("executor1").with_role(role);
+        let arguments = fixture.executor_with(fixture.pki().write(role.as_str(), &leaf)?, port);
+        let (status, log) = Node::run_to_end(fixture.launch(&arguments, &[])).await?;
+        let end = log.tail(3);
+        ensure!(status.code() == Some(1), "{status}: {end}");
+        ensure!(end.contains(&format!("a node with role {role}")), "{end}");
+        ensure!(
+            end.contains("spice cluster tls add NAME --role executor"),
+            "{end}"
+        );
+    }
     ensure!(!has_an_executor(&scheduler).await?);
     Ok(())
 }
