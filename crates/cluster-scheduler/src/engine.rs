@@ -6,6 +6,7 @@ mod distributor;
 mod guard;
 mod job;
 mod progress;
+mod reports;
 mod results;
 mod unions;
 

@@ -97,6 +97,11 @@ impl Members {
         }
     }
 
+    /// Whether the executor has a control stream.
+    pub(crate) fn is_connected(&self, id: &NodeId) -> bool {
+        self.lock().get(id).is_some_and(|member| member.connected)
+    }
+
     pub(crate) fn record_statistics(&self, id: &NodeId, slots: u32, active: u32, total: u64) {
         if let Some(member) = self.lock().get_mut(id) {
             member.task_slots = slots;

@@ -12,7 +12,7 @@ use datafusion::prelude::SessionContext;
 use crate::placement::{Placement, placement};
 use crate::query_error::QueryError;
 use crate::runtime::Runtime;
-use crate::statement;
+use crate::{complexity, statement};
 
 /// Runs a plan on other nodes.
 ///
@@ -150,6 +150,7 @@ pub(crate) async fn read_only_plan(
     state: &SessionState,
     sql: &str,
 ) -> Result<LogicalPlan, QueryError> {
+    complexity::admit(sql)?;
     let dialect = state.config_options().sql_parser.dialect;
     let parsed = state.sql_to_statement(sql, &dialect)?;
     statement::admit(&parsed)?;

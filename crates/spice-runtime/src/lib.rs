@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod complexity;
 mod engine;
 mod open_error;
 mod placement;

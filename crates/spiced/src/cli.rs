@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR:PORT", help_heading = CLUSTER)]
     pub(crate) node_bind_address: Option<SocketAddr>,
 
-    /// A scheduler to work for, https://HOST[:50052]; may be given several times
+    /// A scheduler to work for, by default at port 50052; may be given several times
     #[arg(long, value_name = "URL", help_heading = CLUSTER)]
     pub(crate) scheduler_address: Vec<String>,
 

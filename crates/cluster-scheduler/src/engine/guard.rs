@@ -24,7 +24,7 @@ use cluster_tls::tonic::{Authorizer, Method, Permit};
 use futures::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{Server, progress};
+use super::{Server, progress, reports};
 use crate::authorization as method;
 use crate::members::Members;
 use crate::status::Refused;
@@ -138,12 +138,21 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
 
     async fn poll_work(
         &self,
-        request: Request<PollWorkParams>,
+        mut request: Request<PollWorkParams>,
     ) -> Result<Response<PollWorkResult>, Status> {
         let permit = self.authorizer.permit::<method::PollWork, _>(&request)?;
         let message = request.get_ref();
         let sender = self.registration(&permit, message.metadata.as_ref())?;
         self.reports(&permit, &sender, &message.task_status)?;
+        let slots = message.metadata.as_ref().map_or(0, task_slots);
+        let message = request.get_mut();
+        reports::keep_own(&self.inner, &sender, &mut message.task_status).await;
+        // Work is for executors that can be told to stop it, and no more than they have room for.
+        message.num_free_vcores = if self.members.is_connected(sender.node()) {
+            message.num_free_vcores.min(slots)
+        } else {
+            0
+        };
         let reported = !message.task_status.is_empty();
         let answer = self.inner.poll_work(request).await;
         if reported {
@@ -180,7 +189,7 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
 
     async fn update_task_status(
         &self,
-        request: Request<UpdateTaskStatusParams>,
+        mut request: Request<UpdateTaskStatusParams>,
     ) -> Result<Response<UpdateTaskStatusResult>, Status> {
         let permit = self
             .authorizer
@@ -188,6 +197,7 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         let message = request.get_ref();
         let sender = self.sender(&permit, &message.executor_id)?;
         self.reports(&permit, &sender, &message.task_status)?;
+        reports::keep_own(&self.inner, &sender, &mut request.get_mut().task_status).await;
         SchedulerGrpc::update_task_status(&self.inner, request).await
     }
 
