@@ -1,58 +1,45 @@
 //! The accepting side of a handshake.
 
 mod first_bytes;
+mod limits;
+mod listener;
 mod replay;
+mod sources;
+mod tcp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
+use self::sources::{Sources, Ticket};
 use crate::credentials::Credentials;
-use crate::event::{Events, HandshakeEvent, Side};
+use crate::event::{DropReason, DroppedEvent, Events, HandshakeEvent, Side};
 use crate::refusal::{Refusal, RefusalReason};
-use crate::stream::PeerStream;
+use crate::stream::{Handshaken, PeerStream};
+use crate::verify::Verdict;
 
+#[cfg(fuzzing)]
+pub(crate) use self::first_bytes::judge as judge_first_bytes;
+pub(crate) use self::limits::AgeLimits;
+pub use self::limits::{
+    AcceptLimits, CONCURRENT_HANDSHAKES, CONNECTIONS_PER_PEER, DRAIN_GRACE, FAILURE_BURST,
+    FAILURES_PER_SECOND, HANDSHAKE_TIMEOUT, HANDSHAKES_PER_SOURCE, MAX_AGE, PENDING_CONNECTIONS,
+    PENDING_PER_SOURCE,
+};
+pub use self::listener::Listener;
 pub(crate) use self::replay::Replayed;
+#[cfg(feature = "tonic")]
+pub(crate) use self::tcp::TcpConnections;
 
-/// How much a node lets strangers cost it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AcceptLimits {
-    /// From the TCP connection to the proven peer; [`HANDSHAKE_TIMEOUT`] by default.
-    pub handshake_timeout: Duration,
-    /// Handshakes computed at the same time; [`CONCURRENT_HANDSHAKES`] by default. More wait, and
-    /// are dropped when their time is up.
-    pub concurrent_handshakes: usize,
-    /// Connections that have not proven anything yet, waiting ones included;
-    /// [`PENDING_CONNECTIONS`] by default. More stay in the listener's backlog.
-    pub pending_connections: usize,
-}
-
-impl Default for AcceptLimits {
-    fn default() -> Self {
-        Self {
-            handshake_timeout: HANDSHAKE_TIMEOUT,
-            concurrent_handshakes: CONCURRENT_HANDSHAKES,
-            pending_connections: PENDING_CONNECTIONS,
-        }
-    }
-}
-
-/// A handshake takes milliseconds; ten seconds forgive a lost packet or two and a busy machine.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Enough for a whole cluster that reconnects at once, at a few milliseconds of CPU each.
-pub const CONCURRENT_HANDSHAKES: usize = 64;
-
-/// Silent connections cost a descriptor each, and a common limit on those is 1024.
-pub const PENDING_CONNECTIONS: usize = 512;
-
-/// Turns accepted connections into authenticated ones; cheap to clone, and clones share the bound
-/// on concurrent handshakes.
+/// Turns accepted connections into authenticated ones; cheap to clone, and clones share all
+/// bounds.
+///
+/// A [`Listener`] runs the loop around it.
 ///
 /// # Examples
 ///
@@ -77,17 +64,34 @@ pub struct Acceptor {
     limits: AcceptLimits,
     events: Arc<dyn Events>,
     slots: Arc<Semaphore>,
+    sources: Arc<Sources>,
+}
+
+/// Whether a peer has said anything yet. Silent ones are the first to go when it gets crowded.
+#[derive(Clone, Debug, Default)]
+struct Spoken(Arc<AtomicBool>);
+
+impl Spoken {
+    fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn has_spoken(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Acceptor {
     /// An acceptor that reads `credentials` anew for each connection.
     #[must_use]
     pub fn new(credentials: Credentials, limits: AcceptLimits, events: Arc<dyn Events>) -> Self {
+        let limits = limits.within_reason();
         Self {
             credentials,
             limits,
             events,
             slots: Arc::new(Semaphore::new(limits.concurrent_handshakes.max(1))),
+            sources: Arc::new(Sources::new(limits)),
         }
     }
 
@@ -96,7 +100,8 @@ impl Acceptor {
     /// # Errors
     ///
     /// Fails if the peer does not prove within the handshake timeout that it belongs to the
-    /// cluster. The [`Events`] have been told by then.
+    /// cluster, and at once if its address has used up what a source may. The [`Events`] have been
+    /// told by then.
     ///
     /// # Cancel safety
     ///
@@ -109,8 +114,37 @@ impl Acceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
+        let ticket = self.admit(remote)?;
+        self.accept_admitted(io, ticket, &Spoken::default()).await
+    }
+
+    /// Lets a connection from `remote` begin, if its source may.
+    fn admit(&self, remote: SocketAddr) -> Result<Ticket, AcceptError> {
+        self.sources
+            .admit(remote, Instant::now())
+            .map_err(|reason| self.dropped(remote, reason))
+    }
+
+    fn dropped(&self, remote: SocketAddr, reason: DropReason) -> AcceptError {
+        self.events.dropped(&DroppedEvent { remote, reason });
+        AcceptError::Dropped { remote, reason }
+    }
+
+    async fn accept_admitted<IO>(
+        &self,
+        io: IO,
+        ticket: Ticket,
+        spoken: &Spoken,
+    ) -> Result<PeerStream<IO>, AcceptError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let remote = ticket.remote();
         let started = Instant::now();
-        let outcome = self.handshake(io, remote, started).await;
+        let outcome = self.handshake(io, &ticket, spoken, started).await;
+        if outcome.is_err() {
+            ticket.failed(Instant::now());
+        }
         self.events.handshake(&HandshakeEvent {
             side: Side::Accepted,
             remote,
@@ -121,11 +155,13 @@ impl Acceptor {
     }
 
     /// A peer takes one of the slots only once it has said something, so that silent connections
-    /// do not keep talking ones waiting.
+    /// do not keep talking ones waiting; and of its source's slots first, so that one source
+    /// cannot keep all others waiting by stalling in the middle.
     async fn handshake<IO>(
         &self,
         io: IO,
-        remote: SocketAddr,
+        ticket: &Ticket,
+        spoken: &Spoken,
         started: Instant,
     ) -> Result<PeerStream<IO>, Refusal>
     where
@@ -139,26 +175,32 @@ impl Acceptor {
         let io = timeout_at(deadline, first_bytes::expect_tls(io))
             .await
             .map_err(|_| late(RefusalReason::Timeout, "the peer did not begin a handshake"))??;
-        let _slot = timeout_at(deadline, self.slots.acquire())
+        spoken.note();
+        let slots = async { (ticket.slot().await, self.slots.acquire().await) };
+        let _slots = timeout_at(deadline, slots)
             .await
             .map_err(|_| late(RefusalReason::Overloaded, "no handshake slot became free"))?;
         let snapshot = self.credentials.current();
-        let acceptor = TlsAcceptor::from(snapshot.server_config());
-        let stream = timeout_at(deadline, acceptor.accept(io))
+        let verdict = Verdict::default();
+        let config = snapshot
+            .server_config(verdict.clone())
+            .map_err(|error| Refusal::new(RefusalReason::Incompatible, error.to_string()))?;
+        let stream = timeout_at(deadline, TlsAcceptor::from(config).accept(io))
             .await
             .map_err(|_| late(RefusalReason::Timeout, "the peer did not end the handshake"))?
-            .map_err(|error| Refusal::from_handshake(&error))?;
-        PeerStream::establish(TlsStream::Server(stream), remote, snapshot.generation())
-    }
-
-    #[cfg(feature = "tonic")]
-    pub(crate) fn limits(&self) -> AcceptLimits {
-        self.limits
-    }
-
-    #[cfg(feature = "tonic")]
-    pub(crate) fn events(&self) -> &Arc<dyn Events> {
-        &self.events
+            .map_err(|error| Refusal::of_handshake(&error, &verdict))?;
+        let handshaken = Handshaken {
+            stream: TlsStream::Server(stream),
+            side: Side::Accepted,
+            remote: ticket.remote(),
+            verdict,
+        };
+        handshaken.establish(
+            &snapshot,
+            &self.credentials,
+            self.limits.age(),
+            &self.events,
+        )
     }
 }
 
@@ -182,5 +224,13 @@ pub enum AcceptError {
         /// What stopped it.
         #[source]
         refusal: Refusal,
+    },
+    /// The connection was dropped before its handshake.
+    #[error("connection from {remote} dropped ({})", .reason.as_str())]
+    Dropped {
+        /// The peer's end of the TCP connection.
+        remote: SocketAddr,
+        /// What there was too much of.
+        reason: DropReason,
     },
 }

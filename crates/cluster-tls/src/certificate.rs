@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::der_parser::Oid;
 use x509_parser::error::X509Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
@@ -32,7 +33,7 @@ pub(crate) struct Certificate {
     pub(crate) purposes: Option<Purposes>,
     pub(crate) alternatives: Vec<Alternative>,
     pub(crate) public_key: PublicKey,
-    pub(crate) signature: String,
+    pub(crate) signature: Oid<'static>,
 }
 
 /// Whether the basic constraints make the holder a certificate authority.
@@ -83,7 +84,7 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(format!("{} bytes follow the certificate", rest.len()));
         }
-        let fingerprint = hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref());
+        let fingerprint = fingerprint(der);
         Self::read(&parsed, fingerprint)
             .map_err(|error| format!("an extension does not parse ({error})"))
     }
@@ -92,7 +93,7 @@ impl Certificate {
         Ok(Self {
             subject: printable(&parsed.subject().to_string()),
             issuer: printable(&parsed.issuer().to_string()),
-            serial: hex(significant(parsed.raw_serial())),
+            serial: serial(parsed.raw_serial()),
             fingerprint,
             not_before: instant(parsed.validity().not_before),
             not_after: instant(parsed.validity().not_after),
@@ -112,7 +113,7 @@ impl Certificate {
             }),
             alternatives: alternatives(parsed)?,
             public_key: PublicKey::read(parsed.public_key()),
-            signature: parsed.signature_algorithm.algorithm.to_id_string(),
+            signature: parsed.signature_algorithm.algorithm.to_owned(),
         })
     }
 
@@ -160,6 +161,16 @@ fn address(octets: &[u8]) -> Alternative {
         Ok(octets) => Alternative::Ip(octets.into()),
         Err(_) => Alternative::Undecodable,
     }
+}
+
+/// A serial number as it is shown and compared: hexadecimal, without the sign octet.
+pub(crate) fn serial(raw: &[u8]) -> String {
+    hex(significant(raw))
+}
+
+/// SHA-256 over a certificate, hexadecimal.
+pub(crate) fn fingerprint(der: &[u8]) -> String {
+    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref())
 }
 
 /// A serial without the zero octet that only keeps DER from reading it as negative.

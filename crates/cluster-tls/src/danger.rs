@@ -1,6 +1,8 @@
-//! What must never be reached by accident.
+//! What must never be reached by accident (feature `tonic`).
+//!
+//! Everything else in this crate is safe by construction; what is not has its place here, so that a
+//! reviewer finds every use by one word.
 
-use crate::accept::AcceptLimits;
 use crate::dial::DialLimits;
 use crate::tonic::NodeTransport;
 
@@ -10,7 +12,18 @@ use crate::tonic::NodeTransport;
 /// For development on one machine. There is no other way to make one, so that a search for this
 /// name finds every place where it happens. Peers have no identity on it:
 /// [`Connection::peer`](crate::tonic::Connection::peer) is `None`.
+///
+/// # Examples
+///
+/// ```
+/// use cluster_tls::DialLimits;
+/// use cluster_tls::danger::plaintext_transport;
+/// use cluster_tls::tonic::Security;
+///
+/// let transport = plaintext_transport(DialLimits::default());
+/// assert_eq!(transport.security(), Security::Plaintext);
+/// ```
 #[must_use]
-pub fn plaintext_transport(accept: AcceptLimits, dial: DialLimits) -> NodeTransport {
-    NodeTransport::plaintext(accept, dial)
+pub fn plaintext_transport(dial: DialLimits) -> NodeTransport {
+    NodeTransport::plaintext(dial)
 }

@@ -9,13 +9,16 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use crate::accept::{HANDSHAKE_TIMEOUT, Replayed};
+use crate::accept::{AgeLimits, HANDSHAKE_TIMEOUT, Replayed};
 use crate::address::NodeAddress;
 use crate::credentials::Credentials;
 use crate::event::{Events, HandshakeEvent, Side};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::role::Role;
-use crate::stream::PeerStream;
+use crate::snapshot::Snapshot;
+use crate::stream::{Handshaken, PeerStream};
+use crate::timestamp::Timestamp;
+use crate::verify::Verdict;
 
 /// How long dialling may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +83,8 @@ impl Dialer {
     ///
     /// # Errors
     ///
-    /// Fails if there is no TCP connection in time, or if what answers does not prove in time that
-    /// it is that node.
+    /// Fails if our own certificate is outside its dates, if there is no TCP connection in time, or
+    /// if what answers does not prove in time that it is that node.
     ///
     /// # Cancel safety
     ///
@@ -91,6 +94,7 @@ impl Dialer {
         to: &NodeAddress,
         expected: Role,
     ) -> Result<PeerStream<TcpStream>, DialError> {
+        must_be_current(&self.credentials.current()).map_err(DialError::OwnCertificate)?;
         let (tcp, remote) = connect_tcp(to, self.limits).await?;
         let started = Instant::now();
         let outcome = self.handshake(tcp, remote, to, expected).await;
@@ -118,8 +122,9 @@ impl Dialer {
             .name()
             .to_server_name()
             .map_err(|error| Refusal::new(RefusalReason::WrongName, error.to_string()))?;
+        let verdict = Verdict::default();
         let config = snapshot
-            .client_config(expected)
+            .client_config(expected, verdict.clone())
             .map_err(|error| Refusal::new(RefusalReason::Incompatible, error.to_string()))?;
         let handshake = TlsConnector::from(config).connect(name, Replayed::new(Vec::new(), tcp));
         let limit = self.limits.handshake_timeout;
@@ -129,8 +134,19 @@ impl Dialer {
                 let detail = format!("the peer did not end the handshake within {limit:?}");
                 Refusal::new(RefusalReason::Timeout, detail)
             })?
-            .map_err(|error| Refusal::from_handshake(&error))?;
-        PeerStream::establish(TlsStream::Client(stream), remote, snapshot.generation())
+            .map_err(|error| Refusal::of_handshake(&error, &verdict))?;
+        let handshaken = Handshaken {
+            stream: TlsStream::Client(stream),
+            side: Side::Dialled,
+            remote,
+            verdict,
+        };
+        handshaken.establish(
+            &snapshot,
+            &self.credentials,
+            AgeLimits::DIALLED,
+            &self.events,
+        )
     }
 }
 
@@ -140,6 +156,30 @@ impl std::fmt::Debug for Dialer {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Everything else about our own certificate was verified when it was loaded; its dates pass.
+///
+/// The peer would refuse it with an alert that arrives, in TLS 1.3, after the handshake is over
+/// here and looks like a broken connection: better not to dial at all.
+fn must_be_current(own: &Snapshot) -> Result<(), Refusal> {
+    let (now, own) = (own.verifier().now(), own.own());
+    let reason = if now < own.not_before() {
+        RefusalReason::NotYetValid
+    } else if now > own.not_after() {
+        RefusalReason::Expired
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(
+        reason,
+        format!(
+            "our own certificate is valid from {} to {}; the clock says {}",
+            Timestamp(own.not_before()),
+            Timestamp(own.not_after()),
+            Timestamp(now)
+        ),
+    ))
 }
 
 /// Opens the TCP connection, without Nagle's delay: requests between nodes are small and waited
@@ -186,6 +226,9 @@ pub enum DialError {
         /// The limit.
         after: Duration,
     },
+    /// Our own certificate is outside its dates, so that no peer would accept it.
+    #[error("this node cannot prove who it is")]
+    OwnCertificate(#[source] Refusal),
     /// The handshake did not succeed.
     #[error("no handshake with {to}")]
     Refused {

@@ -1,5 +1,6 @@
 //! Who the peer is, once a handshake has proven it.
 
+mod rule;
 mod spiffe;
 
 use std::fmt::{self, Display, Formatter};
@@ -10,6 +11,8 @@ use crate::name::Name;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::role::Role;
 use crate::timestamp::Timestamp;
+
+pub use self::rule::{IdentityRule, IdentityRuleError};
 
 /// A proven identity: it exists only after a completed handshake on that very connection.
 ///
@@ -26,15 +29,22 @@ pub struct PeerIdentity {
 
 impl PeerIdentity {
     /// The identity in a certificate that has been verified under snapshot `generation`.
-    pub(crate) fn of_verified(certificate: &Certificate, generation: u64) -> Result<Self, Refusal> {
-        Ok(Self {
-            claims: Claims::read(certificate)?,
+    pub(crate) fn new(claims: Claims, certificate: &Certificate, generation: u64) -> Self {
+        Self {
+            claims,
             serial: certificate.serial.clone(),
             fingerprint: certificate.fingerprint.clone(),
             not_before: certificate.not_before,
             not_after: certificate.not_after,
             generation,
-        })
+        }
+    }
+
+    /// One short name, for log lines and labels: the URI, or else the first name.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let name = || self.claims.names.first().map(Name::to_string);
+        self.claims.uri.clone().or_else(name).unwrap_or_default()
     }
 
     pub(crate) fn at_generation(self, generation: u64) -> Self {
@@ -125,7 +135,7 @@ pub(crate) struct Claims {
 
 impl Claims {
     /// Reads names and role, or says why they identify no node.
-    pub(crate) fn read(certificate: &Certificate) -> Result<Self, Refusal> {
+    pub(crate) fn read(certificate: &Certificate, rules: &[IdentityRule]) -> Result<Self, Refusal> {
         if certificate.alternatives.is_empty() {
             return Err(Refusal::new(
                 RefusalReason::NoNames,
@@ -138,7 +148,7 @@ impl Claims {
         }
         let uri = identity_uri(&certificate.alternatives)?;
         let role = match &uri {
-            Some(uri) => spiffe::role(uri)
+            Some(uri) => spiffe::role(uri, rules)
                 .map_err(|detail| Refusal::new(RefusalReason::BadIdentity, detail))?,
             None => Role::Unspecified,
         };

@@ -65,6 +65,10 @@ impl FromStr for Name {
         if let Ok(address) = text.parse() {
             return Ok(Self::Ip(address));
         }
+        // One dot at the end is the root of the tree; a second one would make two canonical forms.
+        if text.ends_with('.') {
+            return Err(NameError::Malformed);
+        }
         if text.contains('*') {
             return Err(NameError::Wildcard);
         }
@@ -103,6 +107,8 @@ pub enum NameError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -133,5 +139,23 @@ mod tests {
             Err(NameError::AddressAsDnsName)
         );
         assert!(Name::from_dns_san("a.example").is_ok());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_address_passes_for_a_dns_name(address: IpAddr, dot in "\\.?") {
+            let text = format!("{address}{dot}");
+            prop_assert_eq!(Name::from_dns_san(&text), Err(NameError::AddressAsDnsName));
+        }
+
+        #[test]
+        fn what_rustls_is_asked_to_verify_is_what_was_dialled(text in "[a-zA-Z0-9.:_-]{1,40}") {
+            if let Ok(name) = text.parse::<Name>() {
+                let asked = name.to_server_name().unwrap();
+                prop_assert_eq!(Name::from_server_name(&asked), Ok(name));
+            }
+        }
     }
 }

@@ -3,19 +3,80 @@
 //! The stock verifiers of rustls accept leaves that a cluster must not; these rules are applied at
 //! load to our own certificate and at every handshake to the peer's.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::certificate::{Authority, Certificate};
-use crate::identity::Claims;
+use crate::identity::{Claims, IdentityRule};
 use crate::refusal::{Refusal, RefusalReason};
 use crate::role::Role;
 use crate::timestamp::Timestamp;
 
 /// The rules that an operator can choose.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// # Examples
+///
+/// Certificates of another issuer, whose identity URIs look different, and HTTP/1.1:
+///
+/// ```
+/// use cluster_tls::{ApplicationProtocol, PeerPolicy};
+///
+/// let policy = PeerPolicy {
+///     identity_rules: vec!["spiffe://corp.example/ns/*/sa/spice-executor=executor".parse()?],
+///     application_protocol: ApplicationProtocol::HTTP_1_1,
+///     ..PeerPolicy::default()
+/// };
+/// # Ok::<(), cluster_tls::IdentityRuleError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerPolicy {
     /// What to make of certificates that carry no identity URI.
     pub unspecified_role: UnspecifiedRole,
+    /// What role identity URIs give; the first rule that matches counts. URIs of our own form,
+    /// `spiffe://<trust domain>/<role>/<name>`, need no rule, and obey one that matches them.
+    pub identity_rules: Vec<IdentityRule>,
+    /// What both ends speak inside TLS; they agree on it by ALPN, or there is no connection.
+    pub application_protocol: ApplicationProtocol,
+}
+
+/// What is spoken inside TLS, under its ALPN name (RFC 7301).
+///
+/// A connection on which both ends have not agreed on it is refused: a peer that wants something
+/// else is not a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationProtocol(Cow<'static, str>);
+
+impl ApplicationProtocol {
+    /// HTTP/2, and with it gRPC: the default.
+    pub const HTTP_2: Self = Self(Cow::Borrowed("h2"));
+    /// HTTP/1.1.
+    pub const HTTP_1_1: Self = Self(Cow::Borrowed("http/1.1"));
+
+    /// A protocol of your own, for example `my-service/1`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name is empty or longer than 255 bytes, which ALPN cannot carry.
+    #[must_use]
+    pub fn named(name: &'static str) -> Self {
+        assert!(
+            (1..=ALPN_BYTES_MAX).contains(&name.len()),
+            "an ALPN name has 1 to 255 bytes"
+        );
+        Self(Cow::Borrowed(name))
+    }
+
+    /// The name as it goes over the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for ApplicationProtocol {
+    fn default() -> Self {
+        Self::HTTP_2
+    }
 }
 
 /// What to make of certificates that carry no identity URI, and so name no role.
@@ -41,13 +102,13 @@ pub(crate) enum Usage {
 pub(crate) fn judge(
     leaf: &Certificate,
     usage: Usage,
-    policy: PeerPolicy,
+    policy: &PeerPolicy,
 ) -> Result<Claims, Refusal> {
     signs_nothing(leaf)?;
     serves_the_direction(leaf, usage)?;
     is_strong(leaf)?;
     ends_in_reason(leaf)?;
-    let claims = Claims::read(leaf)?;
+    let claims = Claims::read(leaf, &policy.identity_rules)?;
     match (claims.role, policy.unspecified_role) {
         (Role::Unspecified, UnspecifiedRole::Refuse) => Err(Refusal::new(
             RefusalReason::RoleMissing,
@@ -123,6 +184,8 @@ fn ends_in_reason(leaf: &Certificate) -> Result<(), Refusal> {
         ),
     ))
 }
+
+const ALPN_BYTES_MAX: usize = 255;
 
 /// Ten years and a little clock skew. The point is not to enforce rotation, but to refuse the
 /// leaves that tools make when nobody told them a date.

@@ -40,6 +40,13 @@ impl Refusal {
         Self { claimed, ..self }
     }
 
+    /// A server that does not ask for certificates lets anybody in: it is misconfigured, or
+    /// something on the way ends TLS in its place. Either way it is no member of this cluster.
+    pub(crate) fn not_mutual() -> Self {
+        let detail = "the peer did not ask for our certificate, so it admits anybody";
+        Self::new(RefusalReason::NotMutual, detail)
+    }
+
     /// The reason as one word.
     #[must_use]
     pub fn reason(&self) -> RefusalReason {

@@ -3,13 +3,17 @@
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::{ClientConfig, Error, ServerConfig};
 
 use crate::config::Material;
 use crate::identity::PeerIdentity;
+use crate::policy::ApplicationProtocol;
+use crate::refusal::Refusal;
+use crate::revocation::{RevocationListSummary, Revocations};
 use crate::role::Role;
 use crate::root::RootSummary;
-use crate::verify::Outbound;
+use crate::verify::{Outbound, Verdict, Verifier};
 
 /// Verified credentials of this node: they change together or not at all.
 ///
@@ -17,11 +21,12 @@ use crate::verify::Outbound;
 /// directions. It is made by [`load`](crate::load) and put to use by [`publish`](crate::publish).
 pub struct Snapshot {
     own: PeerIdentity,
+    identity_generation: u64,
+    own_revocation: Option<Refusal>,
     roots: Vec<RootSummary>,
     material: Material,
-    server: Arc<ServerConfig>,
     #[cfg(feature = "tonic")]
-    pem: PemPair,
+    pem: Option<PemPair>,
 }
 
 /// Certificate and key as text, for the one API that accepts nothing else (tonic's `Identity`).
@@ -32,25 +37,45 @@ pub(crate) struct PemPair {
 }
 
 impl Snapshot {
-    pub(crate) fn new(
-        own: PeerIdentity,
-        material: Material,
-        #[cfg(feature = "tonic")] pem: PemPair,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(own: PeerIdentity, material: Material) -> Self {
         let roots = material.verifier.roots();
-        Ok(Self {
+        Self {
             own,
+            identity_generation: 0,
+            own_revocation: None,
             roots: roots.iter().map(|root| root.summary.clone()).collect(),
-            server: Arc::new(material.server()?),
             material,
             #[cfg(feature = "tonic")]
-            pem,
-        })
+            pem: None,
+        }
     }
 
-    pub(crate) fn at_generation(self, generation: u64) -> Self {
+    #[cfg(feature = "tonic")]
+    pub(crate) fn with_pem(self, pem: PemPair) -> Self {
+        Self {
+            pem: Some(pem),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_own_revocation(self, own_revocation: Option<Refusal>) -> Self {
+        Self {
+            own_revocation,
+            ..self
+        }
+    }
+
+    /// Whether rustls makes both configurations of the material.
+    pub(crate) fn probe(&self) -> Result<(), Error> {
+        self.server_config(Verdict::default())?;
+        self.client_config(Role::Node, Verdict::default())?;
+        Ok(())
+    }
+
+    pub(crate) fn at_generation(self, generation: u64, identity_generation: u64) -> Self {
         Self {
             own: self.own.at_generation(generation),
+            identity_generation,
             ..self
         }
     }
@@ -59,6 +84,12 @@ impl Snapshot {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.own.generation()
+    }
+
+    /// The generation since which our own certificate is the one that it is.
+    #[must_use]
+    pub fn identity_generation(&self) -> u64 {
+        self.identity_generation
     }
 
     /// Who this node is to its peers.
@@ -73,23 +104,63 @@ impl Snapshot {
         &self.roots
     }
 
-    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.server)
+    /// Why our own certificate is no longer believed, where a reload has found that: the node
+    /// goes on with it so as to refuse others by the same news, and its peers refuse it.
+    #[must_use]
+    pub fn own_revocation(&self) -> Option<&Refusal> {
+        self.own_revocation.as_ref()
     }
 
-    /// The dialling configuration depends on whom we dial, so it is made per dial; all that is
-    /// large in it is shared.
-    pub(crate) fn client_config(&self, expected: Role) -> Result<Arc<ClientConfig>, Error> {
-        self.material.client(self.outbound(expected)).map(Arc::new)
+    /// The revocation lists in use: whose they are, and until when they are believed.
+    pub fn revocation_lists(&self) -> impl Iterator<Item = &RevocationListSummary> {
+        let lists = self.material.verifier.revocations();
+        let lists = lists.into_iter().flat_map(Revocations::lists);
+        lists.map(|list| &list.summary)
     }
 
-    pub(crate) fn outbound(&self, expected: Role) -> Outbound {
-        Outbound::new(Arc::clone(&self.material.verifier), expected)
+    /// How many certificates the deny-list names; none without a list.
+    #[must_use]
+    pub fn denied_count(&self) -> Option<usize> {
+        self.material.verifier.denied_count()
+    }
+
+    pub(crate) fn protocol(&self) -> &ApplicationProtocol {
+        &self.material.protocol
+    }
+
+    pub(crate) fn verifier(&self) -> &Arc<Verifier> {
+        &self.material.verifier
+    }
+
+    pub(crate) fn server_config(&self, verdict: Verdict) -> Result<Arc<ServerConfig>, Error> {
+        self.material.server(verdict).map(Arc::new)
+    }
+
+    pub(crate) fn client_config(
+        &self,
+        expected: Role,
+        verdict: Verdict,
+    ) -> Result<Arc<ClientConfig>, Error> {
+        let outbound = self.outbound(expected).recording(verdict.clone());
+        self.client_config_with(Arc::new(outbound), verdict)
+    }
+
+    /// The same under a verifier that does more than verify.
+    pub(crate) fn client_config_with(
+        &self,
+        outbound: Arc<dyn ServerCertVerifier>,
+        verdict: Verdict,
+    ) -> Result<Arc<ClientConfig>, Error> {
+        self.material.client(outbound, verdict).map(Arc::new)
+    }
+
+    pub(crate) fn outbound(&self, expected: impl Into<Option<Role>>) -> Outbound {
+        Outbound::new(Arc::clone(&self.material.verifier), expected.into())
     }
 
     #[cfg(feature = "tonic")]
-    pub(crate) fn pem(&self) -> &PemPair {
-        &self.pem
+    pub(crate) fn pem(&self) -> Option<&PemPair> {
+        self.pem.as_ref()
     }
 }
 

@@ -3,31 +3,54 @@
 mod chain;
 mod inbound;
 mod outbound;
+mod verdict;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::DistinguishedName;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls_pki_types::CertificateDer;
+use webpki::CertRevocationList;
 
 use crate::certificate::Certificate;
 use crate::clock::Clock;
 use crate::identity::Claims;
 use crate::policy::{self, PeerPolicy, Usage};
 use crate::refusal::{Refusal, RefusalReason};
+use crate::revocation::{DenyList, Revocations};
 use crate::root::Root;
 
 pub(crate) use self::inbound::Inbound;
 pub(crate) use self::outbound::Outbound;
+pub(crate) use self::verdict::Verdict;
 
-/// Roots, policy and clock of one snapshot.
+/// Roots, revocations, policy and clock of one snapshot.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     roots: Vec<Root>,
-    hints: Vec<DistinguishedName>,
+    hints: Arc<[DistinguishedName]>,
+    revocations: Option<Revocations>,
+    denied: Option<DenyList>,
     policy: PeerPolicy,
     clock: Arc<dyn Clock>,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Whether revocations are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RevocationCheck {
+    /// Of every peer.
+    Enforce,
+    /// Of ourselves: whether we are revoked is a question apart from whether we are well made.
+    Skip,
+}
+
+/// A leaf that was accepted, read once.
+#[derive(Clone, Debug)]
+pub(crate) struct Verified {
+    pub(crate) claims: Claims,
+    pub(crate) certificate: Certificate,
 }
 
 impl Verifier {
@@ -41,10 +64,41 @@ impl Verifier {
         Self {
             roots,
             hints,
+            revocations: None,
+            denied: None,
             policy,
             clock,
             algorithms,
         }
+    }
+
+    pub(crate) fn with_revocations(self, revocations: Option<Revocations>) -> Self {
+        Self {
+            revocations,
+            ..self
+        }
+    }
+
+    pub(crate) fn with_denied(self, denied: Option<DenyList>) -> Self {
+        Self { denied, ..self }
+    }
+
+    pub(crate) fn revocations(&self) -> Option<&Revocations> {
+        self.revocations.as_ref()
+    }
+
+    pub(crate) fn denied_count(&self) -> Option<usize> {
+        self.denied.as_ref().map(DenyList::len)
+    }
+
+    fn revocation_lists(&self) -> Vec<&CertRevocationList<'static>> {
+        self.revocations
+            .as_ref()
+            .map_or_else(Vec::new, Revocations::references)
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     pub(crate) fn roots(&self) -> &[Root] {
@@ -57,19 +111,28 @@ impl Verifier {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         usage: Usage,
-    ) -> Result<Claims, Refusal> {
+        revocation: RevocationCheck,
+    ) -> Result<Verified, Refusal> {
         within_bounds(leaf, intermediates)?;
         let certificate = Certificate::parse(leaf)
             .map_err(|detail| Refusal::new(RefusalReason::BadCertificate, detail))?;
-        chain::Question {
+        let question = chain::Question {
             leaf,
             intermediates,
             usage,
             certificate: &certificate,
+            revocation,
+        };
+        let judged = question
+            .ask(self)
+            .and_then(|()| policy::judge(&certificate, usage, &self.policy));
+        match judged {
+            Ok(claims) => Ok(Verified {
+                claims,
+                certificate,
+            }),
+            Err(refusal) => Err(refusal.claiming(certificate.claims())),
         }
-        .ask(self)
-        .and_then(|()| policy::judge(&certificate, usage, self.policy))
-        .map_err(|refusal| refusal.claiming(certificate.claims()))
     }
 }
 

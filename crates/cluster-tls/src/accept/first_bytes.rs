@@ -28,7 +28,7 @@ where
 }
 
 /// A TLS connection starts with a handshake record of version 3.x (RFC 8446, 5.1).
-fn judge(seen: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn judge(seen: &[u8]) -> Result<(), Refusal> {
     match seen {
         [HANDSHAKE] | [HANDSHAKE, MAJOR_VERSION, ..] => Ok(()),
         [first, ..] if first.is_ascii_alphabetic() => Err(Refusal::new(

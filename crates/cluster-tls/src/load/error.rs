@@ -4,40 +4,101 @@ use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::refusal::{Refusal, RefusalReason};
+use super::CredentialSource;
+use crate::refusal::Refusal;
 use crate::timestamp::Timestamp;
 
-/// A fault in one of the files, with its remedy.
+/// A fault in one part of the credentials, with its remedy.
 ///
-/// Displays as one line: the file, the fault, the remedy.
+/// Displays as one line: the part and its path, the fault, the remedy.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use cluster_tls::{CredentialPaths, PeerPolicy, SystemClock, load};
+///
+/// let paths = CredentialPaths {
+///     ca: "nowhere/ca.pem".into(),
+///     certificate: "nowhere/node.pem".into(),
+///     key: "nowhere/node-key.pem".into(),
+/// };
+/// let error = load(&paths, Arc::new(SystemClock), PeerPolicy::default()).unwrap_err();
+/// assert_eq!(error.fault().code(), "missing");
+/// assert_eq!(
+///     error.to_string(),
+///     "CA file nowhere/ca.pem: no such file; check the path, or issue the file first"
+/// );
+/// ```
 #[derive(Debug)]
 pub struct LoadError {
     file: CredentialFile,
-    path: PathBuf,
+    path: Option<PathBuf>,
     fault: LoadFault,
+    /// What the other parts were, so that a change of theirs is no old news.
+    beside: Option<[u8; 32]>,
 }
 
 impl LoadError {
-    pub(super) fn new(file: CredentialFile, path: PathBuf, fault: LoadFault) -> Self {
-        Self { file, path, fault }
+    pub(crate) fn new(file: CredentialFile, fault: LoadFault) -> Self {
+        Self {
+            file,
+            path: None,
+            fault,
+            beside: None,
+        }
     }
 
-    /// Which of the three files is at fault.
+    pub(crate) fn beside(self, others: [u8; 32]) -> Self {
+        Self {
+            beside: Some(others),
+            ..self
+        }
+    }
+
+    pub(crate) fn others(&self) -> Option<[u8; 32]> {
+        self.beside
+    }
+
+    /// What a source of your own says when it cannot be read.
+    pub fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::new(CredentialFile::Ca, LoadFault::Unavailable(Box::new(error)))
+    }
+
+    /// Remembers where the faulty part is.
+    pub(crate) fn located(self, source: &(impl CredentialSource + ?Sized)) -> Self {
+        let path = self
+            .path
+            .or_else(|| source.path(self.file).map(Path::to_owned));
+        Self { path, ..self }
+    }
+
+    /// Which part is at fault.
     #[must_use]
     pub fn file(&self) -> CredentialFile {
         self.file
     }
 
-    /// Where that file is.
+    /// Where that part is; none if it does not come from a file.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// What is wrong with it.
     #[must_use]
     pub fn fault(&self) -> &LoadFault {
         &self.fault
+    }
+
+    /// The part, its path and the fault, without the remedy.
+    pub(crate) fn description(&self) -> String {
+        let (file, fault) = (self.file, &self.fault);
+        match (fault, &self.path) {
+            (LoadFault::Unavailable(_), _) => fault.to_string(),
+            (_, Some(path)) => format!("{file} {}: {fault}", path.display()),
+            (_, None) => format!("{file}: {fault}"),
+        }
     }
 
     /// What to do about it, as an imperative sentence.
@@ -49,8 +110,7 @@ impl LoadError {
 
 impl Display for LoadError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (file, path, fault) = (self.file, self.path.display(), &self.fault);
-        write!(f, "{file} {path}: {fault}; {}", self.remedy())
+        write!(f, "{}; {}", self.description(), self.remedy())
     }
 }
 
@@ -60,8 +120,9 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// One of the three files.
+/// One part of a node's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum CredentialFile {
     /// The file of roots.
     Ca,
@@ -69,6 +130,10 @@ pub enum CredentialFile {
     Certificate,
     /// The file of this node's private key.
     Key,
+    /// The file of certificate revocation lists.
+    Crl,
+    /// The file of denied certificates.
+    DenyList,
 }
 
 impl Display for CredentialFile {
@@ -77,6 +142,8 @@ impl Display for CredentialFile {
             Self::Ca => "CA file",
             Self::Certificate => "certificate file",
             Self::Key => "key file",
+            Self::Crl => "CRL file",
+            Self::DenyList => "deny-list file",
         })
     }
 }
@@ -91,6 +158,9 @@ pub enum LoadFault {
     /// The file is there, but cannot be read.
     #[error("cannot be read ({})", .0.kind())]
     Unreadable(#[source] io::Error),
+    /// There is something of that name, but no file.
+    #[error("not a file")]
+    NotAFile,
     /// The file is larger than any credentials are.
     #[error("larger than {limit_bytes} bytes")]
     TooLarge {
@@ -171,6 +241,43 @@ pub enum LoadFault {
         /// Each root's dates, and the clock.
         dates: String,
     },
+    /// A certificate revocation list does not parse.
+    #[error("a revocation list that does not parse: {0}")]
+    BadRevocationList(String),
+    /// Revocation lists are in use, and none is of this root.
+    #[error("no revocation list of the root {subject:?}")]
+    RootWithoutList {
+        /// Whose list is missing.
+        subject: String,
+    },
+    /// The newest revocation list of this root is out of date.
+    #[error("the revocation list of the root {subject:?} is out of date: {dates}")]
+    ExpiredList {
+        /// Whose list it is.
+        subject: String,
+        /// When it ended, and the clock.
+        dates: String,
+    },
+    /// A line of the deny-list names no certificate.
+    #[error("line {line} is {detail}")]
+    BadDenyList {
+        /// Which line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        detail: &'static str,
+    },
+    /// The program asks more of its own certificate than that peers would accept it.
+    #[error("not for this node: {0}")]
+    Unfit(String),
+    /// The source says something else at every look.
+    #[error("does not stand still ({reads} reads in a row were different)")]
+    Unsettled {
+        /// How often it was read.
+        reads: usize,
+    },
+    /// The source has nothing to offer.
+    #[error("the credentials cannot be had ({0})")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A peer would refuse this certificate, and so do we.
     #[error("{0}")]
     Refused(Refusal),
@@ -180,78 +287,37 @@ pub enum LoadFault {
 }
 
 impl LoadFault {
-    fn remedy(&self, file: CredentialFile) -> &'static str {
+    /// A stable code, for logs and metric labels: of a refused certificate the refusal's reason.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Missing => "check the path, or issue the file first",
-            Self::Unreadable(_) => "let the user that runs this process read it",
-            Self::TooLarge { .. } => "check that it is the right file",
-            Self::Exposed { .. } => "take the rights of others away (chmod 600)",
-            Self::Empty => "write the file again; a copy may have been cut short",
-            Self::NotPem {
-                looks_like_der: true,
-            } => "convert it with openssl -inform der",
-            Self::NotPem { .. } => "check that it is the right file",
-            Self::BadPem(_) => "copy the file again, whole and unedited",
-            Self::WrongKind { .. } => wrong_kind_remedy(file),
-            Self::EncryptedKey => "decrypt it (openssl pkey) or issue a key without a passphrase",
-            Self::SeveralKeys { .. } => "leave the one that belongs to the certificate",
-            Self::UnusableKey(_) => {
-                "issue a new key: P-256, P-384, P-521, Ed25519 or RSA from 2048 bits"
-            }
-            Self::KeyMismatch => "use the key that was issued together with the certificate",
-            Self::ChainOutOfOrder { .. } => "put the node's own certificate first",
-            Self::BadCertificate(_) => "copy the file again, or issue the certificate anew",
-            Self::RootNotAuthority { .. } => {
-                "use the certificate of the authority that issues for the nodes"
-            }
-            Self::WeakRoot { .. } => "make a new authority with a stronger key",
-            Self::NoCurrentRoot { .. } => {
-                "check the clock of this machine, then renew the authority"
-            }
-            Self::Refused(refusal) => refused_remedy(refusal.reason()),
-            Self::Unusable(_) => "issue the certificate and key anew",
+            Self::Missing => "missing",
+            Self::Unreadable(_) => "unreadable",
+            Self::NotAFile => "not_a_file",
+            Self::TooLarge { .. } => "too_large",
+            Self::Exposed { .. } => "exposed",
+            Self::Empty => "empty",
+            Self::NotPem { .. } | Self::BadPem(_) => "bad_pem",
+            Self::WrongKind { .. } => "wrong_kind",
+            Self::EncryptedKey => "encrypted_key",
+            Self::SeveralKeys { .. } => "several_keys",
+            Self::UnusableKey(_) => "unusable_key",
+            Self::KeyMismatch => "key_mismatch",
+            Self::ChainOutOfOrder { .. } => "chain_out_of_order",
+            Self::BadCertificate(_) => "bad_certificate",
+            Self::RootNotAuthority { .. } => "root_not_authority",
+            Self::WeakRoot { .. } => "weak_root",
+            Self::NoCurrentRoot { .. } => "no_current_root",
+            Self::BadRevocationList(_) => "bad_revocation_list",
+            Self::RootWithoutList { .. } => "root_without_list",
+            Self::ExpiredList { .. } => "expired_list",
+            Self::BadDenyList { .. } => "bad_deny_list",
+            Self::Unfit(_) => "unfit",
+            Self::Unsettled { .. } => "unsettled",
+            Self::Unavailable(_) => "unavailable",
+            Self::Refused(refusal) => refusal.reason().as_str(),
+            Self::Unusable(_) => "unusable",
         }
-    }
-}
-
-fn wrong_kind_remedy(file: CredentialFile) -> &'static str {
-    match file {
-        CredentialFile::Ca => "give the authority's certificate, and nothing else",
-        CredentialFile::Certificate => {
-            "give the issued certificate with its intermediates, and nothing else"
-        }
-        CredentialFile::Key => "give the private key, and nothing else",
-    }
-}
-
-fn refused_remedy(reason: RefusalReason) -> &'static str {
-    match reason {
-        RefusalReason::UnknownIssuer => {
-            "use the CA file of the authority that issued it, and add missing intermediates"
-        }
-        RefusalReason::BadSignature => "use the CA file that was current when it was issued",
-        RefusalReason::Expired => "renew the certificate, or check the clock of this machine",
-        RefusalReason::NotYetValid => {
-            "check the clock of this machine and of the one that issued it"
-        }
-        RefusalReason::ExpiredRoot => "renew the authority and give its new certificate",
-        RefusalReason::WrongUsage => "issue it for both clientAuth and serverAuth",
-        RefusalReason::NoNames => "issue it with the node's names as subject alternative names",
-        RefusalReason::BadName => "issue it with plain host names and addresses, without wildcards",
-        RefusalReason::BadIdentity => {
-            "issue it with one URI, spiffe://<trust domain>/<role>/<name>"
-        }
-        RefusalReason::RoleMissing => "issue it with a role, or admit certificates without one",
-        RefusalReason::SigningLeaf => {
-            "issue a certificate for the node; keep the authority's to itself"
-        }
-        RefusalReason::ExcessiveLifetime => "issue it for a year",
-        RefusalReason::WeakKey => {
-            "issue it for a P-256, P-384, P-521, Ed25519 or RSA key from 2048 bits"
-        }
-        RefusalReason::WeakSignature => "issue it with a SHA-256 signature or better",
-        RefusalReason::ChainTooLong => "leave only the certificate and its intermediates",
-        _ => "issue the certificate anew",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading files, within bounds.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -26,11 +26,16 @@ pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadFault> 
     Ok(bytes)
 }
 
+/// Only files: to open a pipe, or what else may have been put there, waits for its other end.
 fn open(path: &Path) -> Result<File, LoadFault> {
-    File::open(path).map_err(|error| match error.kind() {
+    let fault = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => LoadFault::Missing,
         _ => LoadFault::Unreadable(error),
-    })
+    };
+    if !fs::metadata(path).map_err(fault)?.is_file() {
+        return Err(LoadFault::NotAFile);
+    }
+    File::open(path).map_err(fault)
 }
 
 fn fill(file: &mut File, bytes: &mut Vec<u8>) -> Result<(), LoadFault> {

@@ -9,6 +9,7 @@ use super::LoadFault;
 pub(super) enum Kind {
     Certificate,
     PrivateKey,
+    RevocationList,
 }
 
 impl Kind {
@@ -16,6 +17,7 @@ impl Kind {
         match self {
             Self::Certificate => "a certificate",
             Self::PrivateKey => "a private key",
+            Self::RevocationList => "a revocation list",
         }
     }
 }
@@ -28,7 +30,12 @@ pub(super) fn expect_only(text: &[u8], kind: Kind) -> Result<(), LoadFault> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(LoadFault::Empty);
     }
+    let text = without_mark(text);
     let labels = labels(text);
+    if hides_a_section(text) {
+        let fault = "a section does not begin at the start of its line";
+        return Err(LoadFault::BadPem(fault.to_owned()));
+    }
     if labels.is_empty() {
         return Err(LoadFault::NotPem {
             looks_like_der: text.first() == Some(&DER_SEQUENCE),
@@ -37,7 +44,9 @@ pub(super) fn expect_only(text: &[u8], kind: Kind) -> Result<(), LoadFault> {
     let stranger = labels
         .iter()
         .find_map(|label| match (kind, describe(label)) {
-            (Kind::Certificate, "a certificate") => None,
+            (Kind::Certificate, "a certificate") | (Kind::RevocationList, "a revocation list") => {
+                None
+            }
             (Kind::PrivateKey, "a private key" | "key parameters") => None,
             (_, found) => Some(found),
         });
@@ -54,8 +63,8 @@ pub(super) fn expect_only(text: &[u8], kind: Kind) -> Result<(), LoadFault> {
 }
 
 /// Decodes every section of type `T`.
-pub(super) fn decode<T: PemObject>(text: &[u8]) -> Result<Vec<T>, LoadFault> {
-    T::pem_slice_iter(text)
+pub(crate) fn decode<T: PemObject>(text: &[u8]) -> Result<Vec<T>, LoadFault> {
+    T::pem_slice_iter(without_mark(text))
         .collect::<Result<_, _>>()
         .map_err(|error| LoadFault::BadPem(fault(&error)))
 }
@@ -68,6 +77,20 @@ fn labels(text: &[u8]) -> Vec<&[u8]> {
             &rest[..end.unwrap_or(rest.len())]
         })
         .collect()
+}
+
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// Whether blanks, or a mark in the middle of joined files, stand before a section: the decoder
+/// takes it for a comment, and a root among others would be skipped without a word.
+fn hides_a_section(text: &[u8]) -> bool {
+    text.split(|byte| matches!(byte, b'\n' | b'\r'))
+        .any(|line| {
+            let visible = line.iter().position(u8::is_ascii_graphic);
+            visible.is_some_and(|start| start > 0 && line[start..].starts_with(b"-----BEGIN "))
+        })
 }
 
 fn describe(label: &[u8]) -> &'static str {
@@ -97,3 +120,6 @@ fn fault(error: &Error) -> String {
 
 /// Certificates and keys in binary form begin with this tag.
 const DER_SEQUENCE: u8 = 0x30;
+
+/// Windows editors put it before UTF-8; OpenSSL and GnuTLS pass over it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -8,6 +8,7 @@ use rustls::{
 };
 
 use super::{Refusal, RefusalReason};
+use crate::verify::Verdict;
 
 impl Refusal {
     /// What stopped a handshake that ended with `error`.
@@ -35,6 +36,14 @@ impl Refusal {
         }
     }
 
+    /// The verifier's own words where it refused; what rustls says otherwise.
+    pub(crate) fn of_handshake(error: &io::Error, verdict: &Verdict) -> Self {
+        match verdict.take() {
+            Some(Err(refusal)) => refusal,
+            Some(Ok(_)) | None => Self::from_handshake(error),
+        }
+    }
+
     fn from_rustls(error: &Error) -> Self {
         match error {
             Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => inner
@@ -50,7 +59,7 @@ impl Refusal {
             Error::AlertReceived(alert) => Self::from_alert(*alert),
             Error::NoApplicationProtocol => Self::new(
                 RefusalReason::Alpn,
-                "the peer offers application protocols, but not h2",
+                "the peer offers application protocols, but not the one that is spoken here",
             ),
             Error::InvalidMessage(error) => Self::from_invalid_message(*error),
             _ => Self::new(RefusalReason::Malformed, error.to_string()),
@@ -129,9 +138,33 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refusal))))
+impl Refusal {
+    /// The error with which rustls tells the peer, by the alert, what is wrong with its
+    /// certificate. The detail stays here: see [`Verdict`](crate::verify::Verdict).
+    pub(crate) fn to_alerting_error(&self) -> Error {
+        let error = match self.reason() {
+            RefusalReason::Expired => CertificateError::Expired,
+            RefusalReason::NotYetValid => CertificateError::NotValidYet,
+            RefusalReason::Revoked => CertificateError::Revoked,
+            RefusalReason::UnknownIssuer
+            | RefusalReason::BadSignature
+            | RefusalReason::ExpiredRoot
+            | RefusalReason::RevocationUnknown => CertificateError::UnknownIssuer,
+            RefusalReason::WrongUsage => CertificateError::InvalidPurpose,
+            RefusalReason::WrongName => CertificateError::NotValidForName,
+            RefusalReason::WrongRole | RefusalReason::RoleMissing => {
+                CertificateError::ApplicationVerificationFailure
+            }
+            _ => return self.to_carrying_error(),
+        };
+        Error::InvalidCertificate(error)
+    }
+
+    /// The error that carries all of the refusal through rustls, where nobody keeps a verdict.
+    /// A conversion of the standard library would be public, and rustls with it.
+    pub(crate) fn to_carrying_error(&self) -> Error {
+        let carried = OtherError(Arc::new(self.clone()));
+        Error::InvalidCertificate(CertificateError::Other(carried))
     }
 }
 
@@ -165,7 +198,7 @@ mod tests {
     #[test]
     fn our_own_refusal_survives_the_way_through_rustls() {
         let original = Refusal::new(RefusalReason::WrongRole, "an executor");
-        let error = io::Error::other(Error::from(original));
+        let error = io::Error::other(original.to_carrying_error());
         let recovered = Refusal::from_handshake(&error);
         assert_eq!(recovered.reason(), RefusalReason::WrongRole);
         assert_eq!(recovered.detail(), "an executor");

@@ -20,6 +20,10 @@ pub enum RefusalReason {
     NotYetValid,
     /// The chain leads to a configured root that is itself outside its dates.
     ExpiredRoot,
+    /// The certificate, or one of its issuers, is on a revocation list or the deny-list.
+    Revoked,
+    /// Revocation lists are in use, and none that is current and sound is about the certificate.
+    RevocationUnknown,
     /// Key usage or extended key usage does not allow this direction.
     WrongUsage,
     /// No subject alternative name at all; common names are never looked at.
@@ -46,18 +50,22 @@ pub enum RefusalReason {
     WrongName,
     /// The certificate's role is not the one that was dialled.
     WrongRole,
+    /// The peer that was dialled asked for no certificate, and so admits anybody.
+    NotMutual,
     /// The peer does not speak TLS 1.3.
     ProtocolVersion,
     /// The peer shares no key exchange, cipher suite or signature scheme with us.
     Incompatible,
     /// The peer does not speak TLS at all.
     Plaintext,
-    /// The peer did not agree to HTTP/2 through ALPN.
+    /// The peer did not agree to our application protocol through ALPN.
     Alpn,
     /// The handshake did not end in time.
     Timeout,
     /// Too many handshakes were under way for too long.
     Overloaded,
+    /// The peer has too many live connections already.
+    TooManyConnections,
     /// The peer refused us with an alert.
     PeerAlert,
     /// The peer broke the protocol.
@@ -79,6 +87,8 @@ impl RefusalReason {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::ExpiredRoot => "expired_root",
+            Self::Revoked => "revoked",
+            Self::RevocationUnknown => "revocation_unknown",
             Self::WrongUsage => "wrong_usage",
             Self::NoNames => "no_names",
             Self::BadName => "bad_name",
@@ -92,12 +102,14 @@ impl RefusalReason {
             Self::BadCertificate => "bad_certificate",
             Self::WrongName => "wrong_name",
             Self::WrongRole => "wrong_role",
+            Self::NotMutual => "not_mutual",
             Self::ProtocolVersion => "protocol_version",
             Self::Incompatible => "incompatible",
             Self::Plaintext => "plaintext",
             Self::Alpn => "alpn",
             Self::Timeout => "timeout",
             Self::Overloaded => "overloaded",
+            Self::TooManyConnections => "too_many_connections",
             Self::PeerAlert => "peer_alert",
             Self::Malformed => "malformed",
             Self::Closed => "closed",

@@ -63,7 +63,7 @@ impl<M: Method> fmt::Debug for Permit<M> {
     }
 }
 
-/// Makes permits and reports every decision.
+/// Makes permits and reports every decision; see [the module](crate::tonic#decide) for a handler.
 #[derive(Clone)]
 pub struct Authorizer {
     decisions: Arc<dyn Decisions>,
@@ -124,6 +124,8 @@ pub enum Denied {
     ForeignSender,
     /// The request did not arrive over a connection of this crate.
     UnknownConnection,
+    /// The method has no row in the table.
+    UnknownMethod,
 }
 
 impl Denied {
@@ -134,6 +136,7 @@ impl Denied {
             Self::NoIdentity => "no_identity",
             Self::ForeignSender => "foreign_sender",
             Self::UnknownConnection => "unknown_connection",
+            Self::UnknownMethod => "unknown_method",
         }
     }
 }
@@ -156,7 +159,7 @@ impl From<Denied> for Status {
 /// One decision, for audit and counting.
 #[derive(Debug)]
 pub struct Decision<'a> {
-    /// Full path of the method.
+    /// Full path of the method; `(no row)` where a table does not know it.
     pub method: &'static str,
     /// Where the request came from, where known.
     pub remote: Option<SocketAddr>,
@@ -174,14 +177,23 @@ pub trait Decisions: Send + Sync + 'static {
 
 fn decide<M: Method>(connection: Option<&Connection>) -> Result<Permit<M>, Denied> {
     let connection = connection.ok_or(Denied::UnknownConnection)?;
-    let allowed = match connection.peer() {
-        Some(peer) if M::ROLES.iter().any(|role| peer.role().may_act_as(*role)) => Ok(()),
-        Some(_) => Err(Denied::Role),
-        None if M::WITHOUT_IDENTITY == WithoutIdentity::Admit => Ok(()),
-        None => Err(Denied::NoIdentity),
-    };
-    allowed.map(|()| Permit {
+    may_call(connection, M::ROLES, M::WITHOUT_IDENTITY)?;
+    Ok(Permit {
         peer: connection.peer().cloned(),
         method: PhantomData,
     })
+}
+
+/// Whether whoever is at the other end has one of `roles`.
+pub(super) fn may_call(
+    connection: &Connection,
+    roles: &[Role],
+    without_identity: WithoutIdentity,
+) -> Result<(), Denied> {
+    match (connection.peer(), without_identity) {
+        (Some(peer), _) if roles.iter().any(|role| peer.role().may_act_as(*role)) => Ok(()),
+        (Some(_), _) => Err(Denied::Role),
+        (None, WithoutIdentity::Admit) => Ok(()),
+        (None, WithoutIdentity::Refuse) => Err(Denied::NoIdentity),
+    }
 }

@@ -40,23 +40,32 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// A peer that has not answered a ping for this long is not there, or cannot work.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A channel that connects at its first use.
-pub(super) fn lazy(
-    mode: &Mode,
-    to: &NodeAddress,
-    expected: Role,
-    options: &ChannelOptions,
-) -> Channel {
-    let connector = Connector {
-        mode: mode.clone(),
-        to: to.clone(),
-        expected,
-    };
-    Endpoint::from(uri(to))
-        .http2_keep_alive_interval(options.keepalive_interval)
-        .keep_alive_timeout(options.keepalive_timeout)
-        .keep_alive_while_idle(true)
-        .connect_with_connector_lazy(connector)
+/// How the connections of a channel are made.
+#[derive(Clone)]
+pub(super) struct Recipe {
+    pub(super) mode: Mode,
+    pub(super) to: NodeAddress,
+    pub(super) expected: Role,
+    pub(super) options: ChannelOptions,
+}
+
+impl Recipe {
+    /// A channel that connects at its first use.
+    pub(super) fn lazy(&self) -> Channel {
+        let connector = Connector {
+            recipe: self.clone(),
+        };
+        Endpoint::from(uri(&self.to))
+            .http2_keep_alive_interval(self.options.keepalive_interval)
+            .keep_alive_timeout(self.options.keepalive_timeout)
+            .keep_alive_while_idle(true)
+            .connect_with_connector_lazy(connector)
+    }
+
+    /// The generation of the certificate that a connection made now would show.
+    pub(super) fn generation(&self) -> u64 {
+        self.mode.identity_generation()
+    }
 }
 
 /// The URI says `http` whatever the transport is: the connector owns TLS, and tonic refuses
@@ -77,21 +86,21 @@ fn uri(to: &NodeAddress) -> Uri {
 /// Dials one node; the URI it is called with is the one made above and says nothing more.
 #[derive(Clone)]
 struct Connector {
-    mode: Mode,
-    to: NodeAddress,
-    expected: Role,
+    recipe: Recipe,
 }
 
 impl Connector {
     async fn connect(self) -> Result<NodeStream, DialError> {
-        match &self.mode {
+        let Recipe {
+            mode, to, expected, ..
+        } = &self.recipe;
+        match mode {
             Mode::Mutual(mutual) => {
-                let stream = mutual.dialer.connect(&self.to, self.expected).await?;
-                let remote = stream.remote();
-                Ok(NodeStream::mutual(stream, remote))
+                let stream = mutual.dialer.connect(to, *expected).await?;
+                Ok(NodeStream::mutual(stream))
             }
-            Mode::Plaintext { dial, .. } => {
-                let (tcp, remote) = connect_tcp(&self.to, *dial).await?;
+            Mode::Plaintext { dial } => {
+                let (tcp, remote) = connect_tcp(to, *dial).await?;
                 Ok(NodeStream::plaintext(tcp, remote))
             }
         }

@@ -34,7 +34,7 @@ fn with_tls(
     expected: Role,
 ) -> Result<Endpoint, EndpointError> {
     let snapshot = mutual.credentials.current();
-    let pem = snapshot.pem();
+    let pem = snapshot.pem().ok_or(EndpointError::NoText)?;
     let config = ClientTlsConfig::new()
         .identity(Identity::from_pem(&pem.certificate, pem.key.as_slice()))
         .timeout(mutual.dial.handshake_timeout);
@@ -56,6 +56,9 @@ pub enum EndpointError {
         /// The scheme that the transport asks for.
         wanted: &'static str,
     },
+    /// The credentials are not at hand as text.
+    #[error("the credentials are not at hand as text")]
+    NoText,
     /// tonic refused the TLS configuration.
     #[error("tonic refuses the TLS configuration")]
     Tls(#[source] ::tonic::transport::Error),

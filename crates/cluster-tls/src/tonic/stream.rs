@@ -1,5 +1,7 @@
 //! A connection between nodes, as tonic sees it.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,7 +11,9 @@ use std::task::{Context, Poll};
 use ::tonic::transport::server::Connected;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
+use crate::connections::Draining;
 use crate::identity::PeerIdentity;
 use crate::stream::PeerStream;
 
@@ -18,6 +22,7 @@ use crate::stream::PeerStream;
 pub struct NodeStream {
     io: Io,
     connection: Connection,
+    alive: Option<oneshot::Sender<Infallible>>,
 }
 
 #[derive(Debug)]
@@ -45,6 +50,7 @@ enum Io {
 pub struct Connection {
     remote: SocketAddr,
     peer: Option<Arc<PeerIdentity>>,
+    draining: Draining,
 }
 
 impl Connection {
@@ -59,21 +65,54 @@ impl Connection {
     pub fn peer(&self) -> Option<&Arc<PeerIdentity>> {
         self.peer.as_ref()
     }
+
+    /// Ends when the connection should come to its end: a handler whose stream would never end by
+    /// itself ends it then, so that its caller opens another one on a new connection and nothing
+    /// is cut. It never ends on a plaintext transport.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.draining.clone().begun()
+    }
 }
 
 impl NodeStream {
-    pub(super) fn mutual(stream: PeerStream<TcpStream>, remote: SocketAddr) -> Self {
-        let peer = Some(Arc::clone(stream.peer()));
+    pub(super) fn mutual(stream: PeerStream<TcpStream>) -> Self {
+        let remote = stream.remote();
+        let connection = Connection {
+            remote,
+            peer: Some(Arc::clone(stream.peer())),
+            draining: stream.drain_signal(),
+        };
         Self {
             io: Io::Mutual(Box::new(stream)),
-            connection: Connection { remote, peer },
+            connection,
+            alive: None,
         }
     }
 
     pub(super) fn plaintext(stream: TcpStream, remote: SocketAddr) -> Self {
         Self {
             io: Io::Plaintext(stream),
-            connection: Connection { remote, peer: None },
+            connection: Connection {
+                remote,
+                peer: None,
+                draining: Draining::never(),
+            },
+            alive: None,
+        }
+    }
+
+    /// Ends when the connection should come to its end; see [`PeerStream::draining`]. A plaintext
+    /// connection has no such end.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.connection.draining()
+    }
+
+    /// Ends when the stream is dropped.
+    pub(super) fn gone(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let (alive, gone) = oneshot::channel::<Infallible>();
+        self.alive = Some(alive);
+        async move {
+            let _ = gone.await;
         }
     }
 

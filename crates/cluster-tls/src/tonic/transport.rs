@@ -1,14 +1,18 @@
 //! The one value that decides how nodes talk to each other.
 
 use std::fmt::{self, Debug, Formatter};
+use std::future::Future;
 use std::sync::Arc;
 
-use ::tonic::transport::{Channel, Endpoint};
+use ::tonic::transport::Endpoint;
+use ::tonic::transport::server::Router;
 use tokio::net::TcpListener;
 
-use super::channel::{self, ChannelOptions};
+use super::channel::{ChannelOptions, Recipe};
 use super::endpoint::{self, EndpointError};
 use super::incoming::Incoming;
+use super::node_channel::NodeChannel;
+use super::server;
 use crate::accept::{AcceptLimits, Acceptor};
 use crate::address::NodeAddress;
 use crate::credentials::Credentials;
@@ -33,9 +37,11 @@ use crate::role::Role;
 ///     DialLimits::default(),
 ///     Arc::new(NoEvents),
 /// );
+/// # let routes = tonic::service::Routes::default();
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// // Give it to tonic's `Server::serve_with_incoming_shutdown`.
-/// let incoming = transport.incoming(listener);
+/// let router = cluster_tls::tonic::server_builder().add_routes(routes);
+/// transport.serve(listener, router, async { /* until told to stop */ }).await;
+///
 /// let scheduler = "scheduler1.cluster.local:50052".parse()?;
 /// let channel = transport.channel(&scheduler, Role::Scheduler, &ChannelOptions::default());
 /// # Ok(())
@@ -49,10 +55,25 @@ pub struct NodeTransport {
 #[derive(Clone)]
 pub(super) enum Mode {
     Mutual(Arc<Mutual>),
-    Plaintext {
-        accept: AcceptLimits,
-        dial: DialLimits,
-    },
+    Plaintext { dial: DialLimits },
+}
+
+impl Mode {
+    /// The generation of our own certificate, 0 without one.
+    pub(super) fn identity_generation(&self) -> u64 {
+        match self {
+            Self::Mutual(mutual) => mutual.credentials.current().identity_generation(),
+            Self::Plaintext { .. } => 0,
+        }
+    }
+
+    /// The generation of the current snapshot, 0 without one.
+    pub(super) fn generation(&self) -> u64 {
+        match self {
+            Self::Mutual(mutual) => mutual.credentials.current().generation(),
+            Self::Plaintext { .. } => 0,
+        }
+    }
 }
 
 /// The parts of a transport with mutual TLS.
@@ -94,9 +115,9 @@ impl NodeTransport {
         }
     }
 
-    pub(crate) fn plaintext(accept: AcceptLimits, dial: DialLimits) -> Self {
+    pub(crate) fn plaintext(dial: DialLimits) -> Self {
         Self {
-            mode: Mode::Plaintext { accept, dial },
+            mode: Mode::Plaintext { dial },
         }
     }
 
@@ -122,34 +143,89 @@ impl NodeTransport {
     /// made through [`endpoint`](Self::endpoint) belong to one generation: put it into their key.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.credentials()
-            .map_or(0, |credentials| credentials.current().generation())
+        self.mode.generation()
+    }
+
+    /// The generation since which this node shows the certificate that it shows, 0 on a plaintext
+    /// transport. Channels move on to a new connection when it changes.
+    #[must_use]
+    pub fn identity_generation(&self) -> u64 {
+        self.mode.identity_generation()
+    }
+
+    /// Ends when [`identity_generation`](Self::identity_generation) is no longer `generation`: a
+    /// stream that would never end by itself is opened again then, on a connection that shows the
+    /// new certificate. It never ends on a plaintext transport.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is lost when the future is dropped.
+    pub async fn identity_changed_from(&self, generation: u64) {
+        match self.credentials() {
+            Some(credentials) => credentials.identity_changed_from(generation).await,
+            None => std::future::pending().await,
+        }
     }
 
     /// The connections of `listener` whose peers have proven themselves.
     ///
     /// Handshakes run beside each other, within the accept limits. Failures go to the events and
     /// never end the stream; it ends when it is dropped, and takes unfinished handshakes with it.
+    ///
+    /// It is for a server that you run yourself, which must then look after
+    /// [`NodeStream::draining`](super::NodeStream::draining): without that, connections that reach
+    /// their age are cut in the middle of what they do. Prefer [`serve`](Self::serve).
     #[must_use]
     pub fn incoming(&self, listener: TcpListener) -> Incoming {
-        Incoming::new(self.mode.clone(), listener)
+        Incoming::new(&self.mode, listener)
+    }
+
+    /// Serves `router` on `listener` until `shutdown` ends, and then until the last call has.
+    ///
+    /// It stops accepting at once when `shutdown` ends; bound the rest with a timeout. A connection
+    /// that comes of age, or whose peer's certificate ends, is asked to finish (HTTP/2 GOAWAY) and
+    /// cut after the grace period. Handlers find a [`Connection`](super::Connection) in the
+    /// extensions of each request.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops accepting and asks every connection to finish.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        router: Router,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        server::serve(self.incoming(listener), router, shutdown).await;
     }
 
     /// A channel to the node at `to`, which must be allowed to act as `expected`.
     ///
-    /// It connects at its first use and again whenever the connection is lost, each time with the
-    /// newest credentials. Message size limits belong to the generated clients.
+    /// It connects at its first use and again whenever the connection is lost or our own
+    /// certificate changes, each time with the newest credentials. Message size limits belong to the generated clients.
     #[must_use]
-    pub fn channel(&self, to: &NodeAddress, expected: Role, options: &ChannelOptions) -> Channel {
-        channel::lazy(&self.mode, to, expected, options)
+    pub fn channel(
+        &self,
+        to: &NodeAddress,
+        expected: Role,
+        options: &ChannelOptions,
+    ) -> NodeChannel {
+        NodeChannel::new(Recipe {
+            mode: self.mode.clone(),
+            to: to.clone(),
+            expected,
+            options: *options,
+        })
     }
 
     /// Secures an endpoint for code that insists on calling `Endpoint::connect` itself.
     ///
     /// tonic then makes the connection: the peer is verified as everywhere else, with the
     /// credentials of this moment and not of the later connect, and no handshake event is sent.
-    /// tonic keeps its own copy of the private key for as long as the endpoint lives. Prefer
-    /// [`channel`](Self::channel).
+    /// tonic keeps its own copy of the private key for as long as the endpoint lives, and takes its
+    /// key exchange groups from the process's default provider, if one is installed. The connection
+    /// is not among the [live ones](crate::Connections): it is neither verified again nor cut when
+    /// its peer is revoked. Prefer [`channel`](Self::channel).
     ///
     /// # Errors
     ///

@@ -3,15 +3,16 @@
 use std::time::SystemTime;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
-use webpki::{EndEntityCert, Error, KeyUsage};
+use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, fingerprint, serial};
 use crate::clock::unix_time;
 use crate::policy::Usage;
 use crate::refusal::{Refusal, RefusalReason};
+use crate::revocation;
 use crate::root::Root;
 use crate::timestamp::Timestamp;
-use crate::verify::Verifier;
+use crate::verify::{RevocationCheck, Verifier};
 
 /// One chain and what it is to be used for.
 pub(super) struct Question<'a> {
@@ -19,6 +20,14 @@ pub(super) struct Question<'a> {
     pub(super) intermediates: &'a [CertificateDer<'a>],
     pub(super) usage: Usage,
     pub(super) certificate: &'a Certificate,
+    pub(super) revocation: RevocationCheck,
+}
+
+/// What a chain that leads to a root says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Sound,
+    Denied,
 }
 
 impl Question<'_> {
@@ -26,8 +35,10 @@ impl Question<'_> {
     pub(super) fn ask(&self, verifier: &Verifier) -> Result<(), Refusal> {
         let now = verifier.clock.now();
         let current = anchors(verifier.roots.iter().filter(|root| root.is_valid_at(now)));
-        let Err(error) = self.chain_to(&current, verifier, now) else {
-            return Ok(());
+        let error = match self.chain_to(&current, verifier, now) {
+            Ok(Step::Denied) => return Err(self.denied()),
+            Ok(Step::Sound) => return Ok(()),
+            Err(error) => error,
         };
         let all = anchors(verifier.roots.iter());
         if all.len() > current.len() && self.chain_to(&all, verifier, now).is_ok() {
@@ -41,22 +52,49 @@ impl Question<'_> {
         anchors: &[TrustAnchor<'_>],
         verifier: &Verifier,
         now: SystemTime,
-    ) -> Result<(), Error> {
+    ) -> Result<Step, Error> {
         let usage = match self.usage {
             Usage::Client => KeyUsage::client_auth(),
             Usage::Server => KeyUsage::server_auth(),
         };
-        EndEntityCert::try_from(self.leaf)?
-            .verify_for_usage(
-                verifier.algorithms.all,
-                anchors,
-                self.intermediates,
-                unix_time(now),
-                usage,
-                None,
-                None,
-            )
-            .map(|_path| ())
+        let lists = match self.revocation {
+            RevocationCheck::Enforce => verifier.revocation_lists(),
+            RevocationCheck::Skip => Vec::new(),
+        };
+        let leaf = EndEntityCert::try_from(self.leaf)?;
+        let path = leaf.verify_for_usage(
+            verifier.algorithms.all,
+            anchors,
+            self.intermediates,
+            unix_time(now),
+            usage,
+            revocation::options(&lists),
+            None,
+        )?;
+        Ok(match self.revocation {
+            RevocationCheck::Enforce if self.is_denied(&path, verifier) => Step::Denied,
+            RevocationCheck::Enforce | RevocationCheck::Skip => Step::Sound,
+        })
+    }
+
+    /// Whether the leaf or an intermediate that vouches for it is on the deny-list.
+    fn is_denied(&self, path: &VerifiedPath<'_>, verifier: &Verifier) -> bool {
+        let Some(denied) = verifier.denied.as_ref().filter(|list| !list.is_empty()) else {
+            return false;
+        };
+        let leaf = self.certificate;
+        denied.holds(&leaf.serial, &leaf.fingerprint)
+            || path
+                .intermediate_certificates()
+                .any(|issuer| denied.holds(&serial(issuer.serial()), &fingerprint(&issuer.der())))
+    }
+
+    fn denied(&self) -> Refusal {
+        let serial = &self.certificate.serial;
+        Refusal::new(
+            RefusalReason::Revoked,
+            format!("the certificate (serial {serial}) or one of its issuers is on the deny-list"),
+        )
     }
 
     fn outdated_root(&self, now: SystemTime) -> Refusal {
@@ -85,6 +123,19 @@ impl Question<'_> {
                 self.certificate.issuer
             ),
             Error::CertExpired { .. } | Error::CertNotValidYet { .. } => self.dates(now),
+            Error::CertRevoked => format!(
+                "the certificate (serial {}) or one of its issuers is on a revocation list",
+                self.certificate.serial
+            ),
+            Error::UnknownRevocationStatus => format!(
+                "no revocation list here is about the certificate, issued by {:?}",
+                self.certificate.issuer
+            ),
+            Error::CrlExpired { .. } => format!(
+                "the revocation list of {:?} is out of date; the clock says {}",
+                self.certificate.issuer,
+                Timestamp(now)
+            ),
             Error::CaUsedAsEndEntity => "an authority's own certificate is used by a node".into(),
             Error::RequiredEkuNotFoundContext(_) => match self.usage {
                 Usage::Client => "the extended key usage clientAuth is missing".into(),
@@ -135,6 +186,11 @@ fn reason(error: &Error) -> RefusalReason {
         Error::CertExpired { .. } => RefusalReason::Expired,
         Error::CertNotValidYet { .. } => RefusalReason::NotYetValid,
         Error::CaUsedAsEndEntity => RefusalReason::SigningLeaf,
+        Error::CertRevoked => RefusalReason::Revoked,
+        Error::UnknownRevocationStatus
+        | Error::CrlExpired { .. }
+        | Error::InvalidCrlSignatureForPublicKey
+        | Error::IssuerNotCrlSigner => RefusalReason::RevocationUnknown,
         Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
             RefusalReason::WrongUsage
         }

@@ -9,15 +9,25 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::policy::Usage;
-use crate::verify::Verifier;
+use crate::verify::{RevocationCheck, Verdict, Verifier};
 
 /// Judges the certificates of peers that dial us.
 #[derive(Debug)]
-pub(crate) struct Inbound(pub(crate) Arc<Verifier>);
+pub(crate) struct Inbound {
+    verifier: Arc<Verifier>,
+    verdict: Verdict,
+}
+
+impl Inbound {
+    /// A verifier for one handshake, which leaves its finding in `verdict`.
+    pub(crate) fn new(verifier: Arc<Verifier>, verdict: Verdict) -> Self {
+        Self { verifier, verdict }
+    }
+}
 
 impl ClientCertVerifier for Inbound {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.0.hints
+        &self.verifier.hints
     }
 
     /// `_now` comes from whoever built the configuration; the snapshot's own clock is used, so
@@ -28,8 +38,18 @@ impl ClientCertVerifier for Inbound {
         intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.0.verify(end_entity, intermediates, Usage::Client)?;
-        Ok(ClientCertVerified::assertion())
+        let outcome = self.verifier.verify(
+            end_entity,
+            intermediates,
+            Usage::Client,
+            RevocationCheck::Enforce,
+        );
+        let answer = match &outcome {
+            Ok(_) => Ok(ClientCertVerified::assertion()),
+            Err(refusal) => Err(refusal.to_alerting_error()),
+        };
+        self.verdict.record(outcome);
+        answer
     }
 
     fn verify_tls12_signature(
@@ -47,10 +67,10 @@ impl ClientCertVerifier for Inbound {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.algorithms)
+        verify_tls13_signature(message, cert, dss, &self.verifier.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.algorithms.supported_schemes()
+        self.verifier.algorithms.supported_schemes()
     }
 }

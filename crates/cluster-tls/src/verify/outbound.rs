@@ -12,19 +12,47 @@ use crate::name::Name;
 use crate::policy::Usage;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::role::Role;
-use crate::verify::Verifier;
+use crate::verify::{RevocationCheck, Verdict, Verified, Verifier};
 
 /// Judges the certificates of peers that we dial.
 #[derive(Debug)]
 pub(crate) struct Outbound {
     verifier: Arc<Verifier>,
-    expected: Role,
+    /// None only where somebody looks and wants nothing.
+    expected: Option<Role>,
+    verdict: Option<Verdict>,
 }
 
 impl Outbound {
     /// A verifier for peers that must be allowed to act as `expected`.
-    pub(crate) fn new(verifier: Arc<Verifier>, expected: Role) -> Self {
-        Self { verifier, expected }
+    pub(crate) fn new(verifier: Arc<Verifier>, expected: Option<Role>) -> Self {
+        Self {
+            verifier,
+            expected,
+            verdict: None,
+        }
+    }
+
+    /// The same for one handshake, with the finding left in `verdict`.
+    pub(crate) fn recording(self, verdict: Verdict) -> Self {
+        Self {
+            verdict: Some(verdict),
+            ..self
+        }
+    }
+
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        dialled: &ServerName<'_>,
+    ) -> Result<Verified, Refusal> {
+        let usage = Usage::Server;
+        let check = RevocationCheck::Enforce;
+        let verified = self.verifier.verify(leaf, intermediates, usage, check)?;
+        self.meets_the_dial(&verified.claims, dialled)
+            .map_err(|refusal| refusal.claiming(verified.claims.to_strings()))?;
+        Ok(verified)
     }
 
     fn meets_the_dial(&self, claims: &Claims, dialled: &ServerName<'_>) -> Result<(), Refusal> {
@@ -40,16 +68,16 @@ impl Outbound {
                 ),
             ));
         }
-        if !claims.role.may_act_as(self.expected) {
-            return Err(Refusal::new(
+        match self.expected {
+            Some(expected) if !claims.role.may_act_as(expected) => Err(Refusal::new(
                 RefusalReason::WrongRole,
                 format!(
-                    "dialled as {}, but the certificate's role is {}",
-                    self.expected, claims.role
+                    "dialled as {expected}, but the certificate's role is {}",
+                    claims.role
                 ),
-            ));
+            )),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -64,12 +92,17 @@ impl ServerCertVerifier for Outbound {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let claims = self
-            .verifier
-            .verify(end_entity, intermediates, Usage::Server)?;
-        self.meets_the_dial(&claims, server_name)
-            .map_err(|refusal| refusal.claiming(claims.to_strings()))?;
-        Ok(ServerCertVerified::assertion())
+        let outcome = self.judge(end_entity, intermediates, server_name);
+        let Some(verdict) = &self.verdict else {
+            outcome.map_err(|refusal| refusal.to_carrying_error())?;
+            return Ok(ServerCertVerified::assertion());
+        };
+        let answer = match &outcome {
+            Ok(_) => Ok(ServerCertVerified::assertion()),
+            Err(refusal) => Err(refusal.to_alerting_error()),
+        };
+        verdict.record(outcome);
+        answer
     }
 
     fn verify_tls12_signature(
