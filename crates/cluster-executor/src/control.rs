@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cluster_proto::{ExecutorRun, pb};
 use cluster_tls::NodeAddress;
+use cluster_tls::tonic::{NodeChannel, NodeTransport};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use crate::backoff::Backoff;
@@ -21,7 +21,8 @@ use pb::scheduler_control_message::Message as Command;
 /// Keeps a control stream to one scheduler open.
 pub(crate) struct ControlLink {
     pub(crate) scheduler: NodeAddress,
-    pub(crate) channel: Channel,
+    pub(crate) channel: NodeChannel,
+    pub(crate) transport: NodeTransport,
     pub(crate) run: ExecutorRun,
     pub(crate) engine: Engine,
 }
@@ -32,6 +33,8 @@ type Reports = mpsc::Sender<pb::ExecutorControlMessage>;
 /// How one stream ended.
 enum End {
     Stopped,
+    /// Its connection has come of age, or shows a certificate that has been renewed since.
+    Renewed,
     Broken(String),
 }
 
@@ -53,6 +56,9 @@ impl ControlLink {
             };
             match end {
                 End::Stopped => return,
+                End::Renewed => {
+                    tracing::debug!(scheduler = %self.scheduler, "control stream opened again");
+                }
                 End::Broken(error) => {
                     tracing::warn!(scheduler = %self.scheduler, %error, "control stream lost, reconnecting");
                 }
@@ -86,8 +92,10 @@ impl ControlLink {
         shutdown: &CancellationToken,
     ) -> End {
         let mut ticks = ticks();
+        let generation = self.transport.identity_generation();
         loop {
             tokio::select! {
+                () = self.transport.identity_changed_from(generation) => return End::Renewed,
                 _ = ticks.tick() => {
                     if let Err(end) = self.heartbeat(reports).await {
                         return end;
@@ -95,7 +103,7 @@ impl ControlLink {
                 }
                 command = commands.message() => match command {
                     Ok(Some(command)) => self.obey(command).await,
-                    Ok(None) => return End::Broken("closed by the scheduler".to_owned()),
+                    Ok(None) => return End::Renewed,
                     Err(status) => return End::Broken(causes(&status)),
                 },
                 () = shutdown.cancelled() => {

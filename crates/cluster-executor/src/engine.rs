@@ -25,12 +25,11 @@ use ballista_executor::health::ExecutorHealth;
 use ballista_executor::metrics::LoggingMetricsCollector;
 use cluster_proto::{ExecutorRun, pb};
 use cluster_tls::Role;
-use cluster_tls::tonic::{Authorizer, NodeTransport, Security};
+use cluster_tls::tonic::{Authorizer, NodeChannel, NodeTransport, Security};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::sync::{Notify, Semaphore};
-use tonic::transport::Channel;
 
 use crate::events::ExecutorEvents;
 use flight::GuardedShuffleService;
@@ -90,7 +89,7 @@ impl Engine {
     /// # Cancel safety
     ///
     /// Dropping the future stops asking for tasks; those that run go on.
-    pub(crate) async fn poll(&self, channel: Channel) {
+    pub(crate) async fn poll(&self, channel: NodeChannel) {
         let client = SchedulerGrpcClient::new(channel)
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
             .max_encoding_message_size(MESSAGE_LIMIT_BYTES);

@@ -3,15 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_proto::{ExecutorRun, NodeId};
-use cluster_tls::tonic::{Authorizer, ChannelOptions, Decisions, NodeTransport};
+use cluster_tls::tonic::{Authorizer, ChannelOptions, Decisions, NodeTransport, server_builder};
 use cluster_tls::{NodeAddress, Role};
 use spice_runtime::{Runtime, RuntimeOptions};
-use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
+use tonic::transport::server::Router;
 
 use crate::boot::{self, BootError};
 use crate::control::ControlLink;
@@ -96,15 +95,7 @@ impl Executor {
     /// Serves shuffle blocks on `listener`, takes tasks and keeps control streams, until
     /// `shutdown`; then announces the end to every scheduler, so that they hand this
     /// executor's tasks to others at once.
-    ///
-    /// # Errors
-    ///
-    /// [`ServeError`] when the listener fails for good.
-    pub async fn serve(
-        self,
-        listener: TcpListener,
-        shutdown: CancellationToken,
-    ) -> Result<(), ServeError> {
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let links = TaskTracker::new();
         let stop_links = CancellationToken::new();
         for scheduler in &self.schedulers {
@@ -112,7 +103,8 @@ impl Executor {
         }
         links.close();
         let stop_server = CancellationToken::new();
-        let server = self.serve_shuffle(listener, stop_server.clone());
+        let stop = stop_server.clone().cancelled_owned();
+        let server = self.transport.serve(listener, self.router(), stop);
         let farewell = async {
             shutdown.cancelled().await;
             stop_links.cancel();
@@ -122,12 +114,11 @@ impl Executor {
             stop_server.cancel();
             tokio::time::sleep(SHUTDOWN_GRACE).await;
         };
-        let served = tokio::select! {
-            served = server => served,
-            () = farewell => Ok(()),
-        };
+        tokio::select! {
+            () = server => {}
+            () = farewell => {}
+        }
         stop_links.cancel();
-        served
     }
 
     /// Works for one scheduler: one channel, one poll loop, one control stream.
@@ -138,6 +129,7 @@ impl Executor {
         let control = ControlLink {
             scheduler: scheduler.clone(),
             channel: channel.clone(),
+            transport: self.transport.clone(),
             run: self.run.clone(),
             engine: self.engine.clone(),
         };
@@ -152,34 +144,10 @@ impl Executor {
         });
     }
 
-    async fn serve_shuffle(
-        &self,
-        listener: TcpListener,
-        stop: CancellationToken,
-    ) -> Result<(), ServeError> {
-        Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
-            .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
-            .http2_max_header_list_size(Some(HEADER_LIMIT_BYTES))
-            .add_service(self.engine.service(self.authorizer.clone()))
-            .serve_with_incoming_shutdown(self.transport.incoming(listener), stop.cancelled_owned())
-            .await
-            .map_err(ServeError)
+    fn router(&self) -> Router {
+        server_builder().add_service(self.engine.service(self.authorizer.clone()))
     }
 }
-
-/// The internal port stopped serving.
-#[derive(Debug, Error)]
-#[error("the internal port of the executor failed")]
-pub struct ServeError(#[source] tonic::transport::Error);
-
-const KEEPALIVE: Duration = Duration::from_secs(10);
-
-/// Shuffle blocks that one peer may fetch at once; a reduce task bounds itself to 128.
-const STREAMS_PER_CONNECTION: u32 = 256;
-
-const HEADER_LIMIT_BYTES: u32 = 16 * 1024;
 
 /// Farewells to all schedulers, together.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(4);

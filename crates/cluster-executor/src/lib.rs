@@ -17,4 +17,4 @@ mod executor;
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use boot::BootError;
 pub use events::{ExecutorEvents, TaskReport};
-pub use executor::{Executor, ExecutorOptions, ServeError};
+pub use executor::{Executor, ExecutorOptions};

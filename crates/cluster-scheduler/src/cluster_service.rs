@@ -104,13 +104,8 @@ impl ClusterService for GuardedClusterService {
         let permit = self
             .authorizer
             .permit::<method::ControlStream, _>(&request)?;
-        let commands = control_stream::serve(
-            self.state.clone(),
-            self.authorizer.clone(),
-            permit,
-            request.into_inner(),
-        )
-        .await?;
+        let (state, authorizer) = (self.state.clone(), self.authorizer.clone());
+        let commands = control_stream::serve(state, authorizer, permit, request).await?;
         Ok(Response::new(commands))
     }
 

@@ -78,6 +78,10 @@ impl ControlStreams {
         self.lock().contains_key(id)
     }
 
+    pub(crate) fn any_open(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// Hints to every executor that work is waiting. Hints of one executor merge, so this
     /// neither waits nor fails.
     pub(crate) fn poll_now(&self) {

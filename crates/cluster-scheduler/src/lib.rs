@@ -21,4 +21,4 @@ mod status;
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use events::SchedulerEvents;
 pub use members::MemberSummary;
-pub use scheduler::{Scheduler, SchedulerOptions, ServeError, StartError};
+pub use scheduler::{Scheduler, SchedulerOptions, StartError};

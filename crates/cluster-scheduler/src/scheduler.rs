@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use cluster_proto::NodeId;
 use cluster_proto::pb::cluster_service_server::ClusterServiceServer;
-use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport};
+use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport, server_builder};
 use spice_runtime::Distributor;
 use spicepod::App;
 use thiserror::Error;
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
+use tonic::transport::server::Router;
 
 use crate::cluster_service::{ClusterServiceState, GuardedClusterService};
 use crate::control::ControlStreams;
@@ -92,21 +92,24 @@ impl Scheduler {
 
     /// Serves the internal port on `listener` until `shutdown`, then lets running calls end
     /// within a grace period.
-    ///
-    /// # Errors
-    ///
-    /// [`ServeError`] when the listener fails for good.
-    pub async fn serve(
-        &self,
-        listener: TcpListener,
-        shutdown: CancellationToken,
-    ) -> Result<(), ServeError> {
+    pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) {
+        let stop = shutdown.clone().cancelled_owned();
+        let serving = self.transport.serve(listener, self.router(), stop);
+        let grace = async {
+            shutdown.cancelled().await;
+            self.state.shutdown.cancel();
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
+        };
+        tokio::select! {
+            () = serving => {}
+            () = grace => {}
+        }
+        self.stop().await;
+    }
+
+    fn router(&self) -> Router {
         let cluster = GuardedClusterService::new(self.authorizer.clone(), self.state.clone());
-        let server = Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE))
-            .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
-            .http2_max_header_list_size(Some(HEADER_LIMIT_BYTES))
+        server_builder()
             .add_service(
                 ClusterServiceServer::new(cluster)
                     .max_decoding_message_size(CONTROL_MESSAGE_LIMIT_BYTES)
@@ -116,21 +119,6 @@ impl Scheduler {
                 self.engine
                     .service(self.authorizer.clone(), self.members.clone()),
             )
-            .serve_with_incoming_shutdown(
-                self.transport.incoming(listener),
-                shutdown.clone().cancelled_owned(),
-            );
-        let grace = async {
-            shutdown.cancelled().await;
-            self.state.shutdown.cancel();
-            tokio::time::sleep(SHUTDOWN_GRACE).await;
-        };
-        let served = tokio::select! {
-            served = server => served.map_err(ServeError),
-            () = grace => Ok(()),
-        };
-        self.stop().await;
-        served
     }
 
     /// Ends the tasks of this scheduler: control streams and job clean-up.
@@ -151,21 +139,8 @@ impl Scheduler {
 #[error("the scheduler did not start")]
 pub struct StartError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// The internal port stopped serving.
-#[derive(Debug, Error)]
-#[error("the internal port of the scheduler failed")]
-pub struct ServeError(#[source] tonic::transport::Error);
-
 /// An executor id is free for another identity after three missed heartbeats.
 const MEMBER_SILENCE_LIMIT: Duration = Duration::from_secs(30);
-
-/// A network that drops packets in silence is noticed within twice this.
-const KEEPALIVE: Duration = Duration::from_secs(10);
-
-/// Calls that one peer may have open at once; a node needs a few dozen.
-const STREAMS_PER_CONNECTION: u32 = 256;
-
-const HEADER_LIMIT_BYTES: u32 = 16 * 1024;
 
 /// Control calls carry an application definition at most.
 const CONTROL_MESSAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;

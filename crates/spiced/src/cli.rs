@@ -3,6 +3,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use cluster_tls::IdentityRule;
 
 /// A node of a Spice cluster: scheduler or executor, or a whole cluster in one process.
 ///
@@ -29,6 +30,19 @@ pub(crate) struct Args {
     /// The private key of the certificate, PEM, not readable by everybody
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub(crate) node_mtls_key_file: Option<PathBuf>,
+
+    /// Certificate revocation lists, PEM; every root then needs a current one
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) node_mtls_crl_file: Option<PathBuf>,
+
+    /// Certificates to deny: a serial number or SHA-256 fingerprint a line, in hexadecimal
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub(crate) node_mtls_deny_list_file: Option<PathBuf>,
+
+    /// The role of certificates of another issuer, by their identity URI, in which `*` stands for
+    /// one path segment; may be given several times
+    #[arg(long, value_name = "URI=ROLE", help_heading = CLUSTER)]
+    pub(crate) node_mtls_identity: Vec<IdentityRule>,
 
     /// Refuse peers whose certificate carries no role
     #[arg(long, help_heading = CLUSTER)]

@@ -3,6 +3,7 @@
 mod executor;
 mod plaintext;
 mod public;
+mod reload;
 mod scheduler;
 mod standalone;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use cluster_proto::NodeId;
 use cluster_tls::tonic::NodeTransport;
-use cluster_tls::{AcceptLimits, Credentials, DialLimits};
+use cluster_tls::{AcceptLimits, DialLimits};
 use prometheus_client::registry::Registry;
 use spice_runtime::RuntimeOptions;
 use tokio::net::TcpListener;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Decided, InternalConfig, NodeConfig, RoleConfig, SecurityConfig};
 use crate::faults::{Faults, chain};
 use crate::listeners::{self, Listeners, local_address};
-use crate::material::{self, Material};
+use crate::material::{self, Identity, Material};
 use crate::metrics::Metrics;
 use crate::observers::Observer;
 use crate::shutdown::{Ended, Signals, until_stopped};
@@ -97,11 +98,12 @@ impl Node {
         match config.role {
             RoleConfig::Standalone { .. } => {
                 let app = material.app.context("the spicepod was not read")?;
+                reload::take_hangups(&self)?;
                 standalone::serve(self, app).await
             }
             RoleConfig::Scheduler { internal, .. } => {
                 let app = material.app.context("the spicepod was not read")?;
-                let internal = self.internal(&internal, material.credentials)?;
+                let internal = self.internal(&internal, material.identity)?;
                 scheduler::serve(self, app, internal).await
             }
             RoleConfig::Executor {
@@ -109,7 +111,7 @@ impl Node {
                 schedulers,
                 task_slots,
             } => {
-                let internal = self.internal(&internal, material.credentials)?;
+                let internal = self.internal(&internal, material.identity)?;
                 let plan = executor::ExecutorPlan {
                     schedulers,
                     task_slots,
@@ -124,15 +126,17 @@ impl Node {
     fn internal(
         &self,
         config: &InternalConfig,
-        credentials: Option<Credentials>,
+        identity: Option<Identity>,
     ) -> anyhow::Result<Internal> {
         let listener = self.listeners.internal.as_ref();
         let port = local_address(listener.context("the internal port is not bound")?)?.port();
         let node_id = NodeId::new(&config.advertise_host, port)?;
         let transport = match &config.security {
             SecurityConfig::Mutual { .. } => {
-                let credentials = credentials.context("the credentials were not read")?;
-                self.tell_identity(&credentials);
+                let identity = identity.context("the credentials were not read")?;
+                let credentials = identity.credentials;
+                self.observer.tell_identity(&credentials.current());
+                reload::keep_up(self, identity.reloader)?;
                 NodeTransport::mutual(
                     credentials,
                     AcceptLimits::default(),
@@ -140,18 +144,12 @@ impl Node {
                     self.observer.clone(),
                 )
             }
-            SecurityConfig::Plaintext => plaintext::transport(self),
+            SecurityConfig::Plaintext => {
+                reload::take_hangups(self)?;
+                plaintext::transport(self)
+            }
         };
         Ok(Internal { node_id, transport })
-    }
-
-    fn tell_identity(&self, credentials: &Credentials) {
-        let snapshot = credentials.current();
-        self.metrics.show_expiry(&snapshot);
-        tracing::info!(identity = %snapshot.own(), "own certificate");
-        for root in snapshot.roots() {
-            tracing::info!(subject = root.subject, "trusted root");
-        }
     }
 }
 

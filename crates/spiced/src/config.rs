@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use cluster_tls::NodeAddress;
 
-pub(crate) use internal::{InternalConfig, SecurityConfig};
+pub(crate) use internal::{InternalConfig, RevocationPaths, SecurityConfig};
 
 use crate::cli::{Args, RoleArg};
 
@@ -94,6 +94,12 @@ fn standalone(args: Args, faults: &mut Vec<String>) -> RoleConfig {
             args.node_mtls_certificate_file.is_some(),
         ),
         ("--node-mtls-key-file", args.node_mtls_key_file.is_some()),
+        ("--node-mtls-crl-file", args.node_mtls_crl_file.is_some()),
+        (
+            "--node-mtls-deny-list-file",
+            args.node_mtls_deny_list_file.is_some(),
+        ),
+        ("--node-mtls-identity", !args.node_mtls_identity.is_empty()),
         ("--node-mtls-require-role", args.node_mtls_require_role),
         (
             "--node-advertise-address",

@@ -14,6 +14,7 @@ mod shutdown;
 mod work_dir;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -34,14 +35,23 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<(), Faults> {
     let config = config::decide(args);
-    tokio::runtime::Builder::new_multi_thread()
+    // Every connection is a descriptor, and shells still hand out 1024. Without a higher limit to
+    // be had the node works as far as that goes.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("spiced")
         // DataFusion plans by recursion; deep plans need more than the usual 2 MiB.
         .thread_stack_size(STACK_BYTES)
         .build()
-        .map_err(|error| Faults::one(format!("the async runtime does not start: {error}")))?
-        .block_on(compose::run(config))
+        .map_err(|error| Faults::one(format!("the async runtime does not start: {error}")))?;
+    let ended = runtime.block_on(compose::run(config));
+    // A thread that waits for a file system which does not answer must not keep the process.
+    runtime.shutdown_timeout(BLOCKED_THREADS_LIMIT);
+    ended
 }
+
+/// Everything of value has ended by then; what blocks is only a read.
+const BLOCKED_THREADS_LIMIT: Duration = Duration::from_secs(2);
 
 const STACK_BYTES: usize = 8 * 1024 * 1024;

@@ -1,19 +1,29 @@
 //! Reading what the command line names: certificate files and the spicepod. Faults are added
 //! to those that the command line has, so that one start shows all of them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cluster_tls::{CredentialPaths, Credentials, PeerPolicy, Role, Snapshot, SystemClock};
+use cluster_tls::{
+    CredentialPaths, Credentials, FileSource, Reloader, Role, Snapshot, SystemClock, WatchedFiles,
+};
 use spicepod::App;
 
-use crate::config::{InternalConfig, ManifestPath, NodeConfig, RoleConfig, SecurityConfig};
+use crate::config::{
+    InternalConfig, ManifestPath, NodeConfig, RevocationPaths, RoleConfig, SecurityConfig,
+};
 use crate::faults::chain;
 
 /// What was read and verified for one start.
 pub(crate) struct Material {
     pub(crate) app: Option<App>,
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) identity: Option<Identity>,
+}
+
+/// Who this node is to others, and what keeps that up to date.
+pub(crate) struct Identity {
+    pub(crate) credentials: Credentials,
+    pub(crate) reloader: Reloader,
 }
 
 /// Reads everything that `config` names.
@@ -25,38 +35,10 @@ pub(crate) fn read(config: &NodeConfig, faults: &mut Vec<String>) -> Material {
         } => (Some(manifest), Some(internal)),
         RoleConfig::Executor { internal, .. } => (None, Some(internal)),
     };
-    let credentials = internal.and_then(|internal| read_credentials(internal, faults));
-    if let (Some(internal), Some(credentials)) = (internal, &credentials) {
-        check_role(&config.role, internal, &credentials.current(), faults);
-    }
+    let identity = internal.and_then(|internal| read_identity(&config.role, internal, faults));
     Material {
         app: manifest.and_then(|path| read_app(path, faults)),
-        credentials,
-    }
-}
-
-/// Other nodes dial this one in its role, and refuse a certificate that cannot have it.
-fn check_role(
-    role: &RoleConfig,
-    internal: &InternalConfig,
-    own: &Snapshot,
-    faults: &mut Vec<String>,
-) {
-    let needed = match role {
-        RoleConfig::Standalone { .. } => return,
-        RoleConfig::Scheduler { .. } => Role::Scheduler,
-        RoleConfig::Executor { .. } => Role::Executor,
-    };
-    let SecurityConfig::Mutual { paths, .. } = &internal.security else {
-        return;
-    };
-    let role = own.own().role();
-    if !role.may_act_as(needed) {
-        faults.push(format!(
-            "{} is the certificate of a node with role {role}, and this node is to be the {needed}; \
-             issue one with `spice cluster tls add NAME --role {needed}`",
-            paths.certificate.display()
-        ));
+        identity,
     }
 }
 
@@ -94,43 +76,125 @@ fn read_app(path: &ManifestPath, faults: &mut Vec<String>) -> Option<App> {
     }
 }
 
-fn read_credentials(internal: &InternalConfig, faults: &mut Vec<String>) -> Option<Credentials> {
-    let SecurityConfig::Mutual { paths, policy } = &internal.security else {
+fn read_identity(
+    role: &RoleConfig,
+    internal: &InternalConfig,
+    faults: &mut Vec<String>,
+) -> Option<Identity> {
+    let SecurityConfig::Mutual {
+        paths,
+        revocation,
+        policy,
+    } = &internal.security
+    else {
         return None;
     };
-    match load(paths, *policy) {
-        Ok(snapshot) => {
-            check_advertised(&snapshot, &internal.advertise_host, paths, faults);
-            let (_, credentials) = cluster_tls::publish(snapshot);
-            Some(credentials)
+    let files = WatchedFiles::new(source(paths, revocation));
+    let opened = cluster_tls::open(files, Arc::new(SystemClock), policy.clone());
+    let (credentials, reloader) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            faults.push(chain(&error));
+            return None;
         }
-        Err(fault) => {
-            faults.push(fault);
-            None
+    };
+    let mut demands = Demands {
+        role: needed_role(role),
+        advertise_host: internal.advertise_host.clone(),
+        certificate: paths.certificate.clone(),
+        uri: None,
+    };
+    faults.extend(demands.unmet(&credentials.current()));
+    // A renewed certificate has to meet them as well, or the one in use stays; and it is this
+    // node's, not another one's that was copied into the wrong place.
+    demands.uri = credentials.current().own().uri().map(ToOwned::to_owned);
+    let reloader = reloader.with_check(move |snapshot| {
+        let unmet = demands.unmet(snapshot);
+        if unmet.is_empty() {
+            Ok(())
+        } else {
+            Err(unmet.join("; "))
         }
+    });
+    Some(Identity {
+        credentials,
+        reloader,
+    })
+}
+
+fn source(paths: &CredentialPaths, revocation: &RevocationPaths) -> FileSource {
+    let mut source = FileSource::new(paths.clone());
+    if let Some(crl) = &revocation.crl {
+        source = source.with_crl(crl);
+    }
+    if let Some(deny_list) = &revocation.deny_list {
+        source = source.with_deny_list(deny_list);
+    }
+    source
+}
+
+/// Other nodes dial this one in its role, and refuse a certificate that cannot have it.
+fn needed_role(role: &RoleConfig) -> Role {
+    match role {
+        RoleConfig::Executor { .. } => Role::Executor,
+        RoleConfig::Standalone { .. } | RoleConfig::Scheduler { .. } => Role::Scheduler,
     }
 }
 
-fn load(paths: &CredentialPaths, policy: PeerPolicy) -> Result<Snapshot, String> {
-    cluster_tls::load(paths, Arc::new(SystemClock), policy).map_err(|error| chain(&error))
+/// What this node asks of its own certificate.
+struct Demands {
+    role: Role,
+    advertise_host: String,
+    certificate: PathBuf,
+    /// The identity that it started with, if it had one.
+    uri: Option<String>,
 }
 
-fn check_advertised(
-    snapshot: &Snapshot,
-    host: &str,
-    paths: &CredentialPaths,
-    faults: &mut Vec<String>,
-) {
-    let own = snapshot.own();
-    if own.has_name(host) {
-        return;
+impl Demands {
+    /// One sentence for each that is not met.
+    fn unmet(&self, snapshot: &Snapshot) -> Vec<String> {
+        let unmet = [
+            self.unmet_role(snapshot),
+            self.unmet_name(snapshot),
+            self.unmet_identity(snapshot),
+        ];
+        unmet.into_iter().flatten().collect()
     }
-    let names: Vec<_> = own.names().iter().map(ToString::to_string).collect();
-    faults.push(format!(
-        "--node-advertise-address {host} is none of the names in {}: {}; \
-         other nodes would refuse this one. Advertise one of these, or issue a certificate with \
-         `spice cluster tls add NAME --host {host}`",
-        paths.certificate.display(),
-        names.join(", ")
-    ));
+
+    fn unmet_role(&self, snapshot: &Snapshot) -> Option<String> {
+        let (role, needed) = (snapshot.own().role(), self.role);
+        (!role.may_act_as(needed)).then(|| {
+            format!(
+                "{} is the certificate of a node with role {role}, and this node is to be the \
+                 {needed}; issue one with `spice cluster tls add NAME --role {needed}`",
+                self.certificate.display()
+            )
+        })
+    }
+
+    fn unmet_identity(&self, snapshot: &Snapshot) -> Option<String> {
+        let (was, is) = (self.uri.as_deref()?, snapshot.own().uri());
+        (is != Some(was)).then(|| {
+            format!(
+                "{} is the certificate of {}, and this node is {was}; restart it if it is to be \
+                 another one",
+                self.certificate.display(),
+                is.unwrap_or("nobody by name")
+            )
+        })
+    }
+
+    fn unmet_name(&self, snapshot: &Snapshot) -> Option<String> {
+        let (own, host) = (snapshot.own(), &self.advertise_host);
+        (!own.has_name(host)).then(|| {
+            let names: Vec<_> = own.names().iter().map(ToString::to_string).collect();
+            format!(
+                "--node-advertise-address {host} is none of the names in {}: {}; other nodes \
+                 would refuse this one. Advertise one of these, or issue a certificate with \
+                 `spice cluster tls add NAME --host {host}`",
+                self.certificate.display(),
+                names.join(", ")
+            )
+        })
+    }
 }

@@ -17,6 +17,11 @@ use prometheus_client::registry::{Registry, Unit};
 pub(crate) struct Metrics {
     pub(crate) handshakes: Family<HandshakeLabels, Counter>,
     pub(crate) handshake_duration: Histogram,
+    pub(crate) connections: Family<ConnectionLabels, Gauge<i64, AtomicI64>>,
+    pub(crate) connections_closed: Family<CauseLabels, Counter>,
+    pub(crate) connections_dropped: Family<DropLabels, Counter>,
+    pub(crate) reloads: Family<ReloadLabels, Counter>,
+    pub(crate) reload_rejected: Gauge<i64, AtomicI64>,
     pub(crate) denials: Family<DenialLabels, Counter>,
     pub(crate) certificate_not_after: Family<CertificateLabels, Gauge<i64, AtomicI64>>,
     pub(crate) insecure: Gauge<i64, AtomicI64>,
@@ -35,6 +40,36 @@ pub(crate) struct HandshakeLabels {
     pub(crate) scope: &'static str,
     pub(crate) side: &'static str,
     pub(crate) outcome: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// Which live connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ConnectionLabels {
+    pub(crate) scope: &'static str,
+    pub(crate) side: &'static str,
+    pub(crate) role: &'static str,
+}
+
+/// What ended connections.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CauseLabels {
+    pub(crate) scope: &'static str,
+    pub(crate) cause: &'static str,
+}
+
+/// Why connections were not even looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct DropLabels {
+    pub(crate) scope: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// What came of reading the credentials again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ReloadLabels {
+    pub(crate) scope: &'static str,
+    pub(crate) result: &'static str,
     pub(crate) reason: &'static str,
 }
 
@@ -60,6 +95,11 @@ impl Metrics {
         let metrics = Self {
             handshakes: Family::default(),
             handshake_duration: Histogram::new(exponential_buckets(0.5, 2.0, 12)),
+            connections: Family::default(),
+            connections_closed: Family::default(),
+            connections_dropped: Family::default(),
+            reloads: Family::default(),
+            reload_rejected: Gauge::default(),
             denials: Family::default(),
             certificate_not_after: Family::default(),
             insecure: Gauge::default(),
@@ -72,9 +112,38 @@ impl Metrics {
             active_executors: Gauge::default(),
         };
         let mut registry = Registry::default();
+        metrics.register_connections(&mut registry);
         metrics.register_security(&mut registry);
         metrics.register_work(&mut registry);
         (metrics, registry)
+    }
+
+    fn register_connections(&self, registry: &mut Registry) {
+        registry.register(
+            "spiced_tls_connections",
+            "Live connections to proven peers, by who dialled and the role of the peer",
+            self.connections.clone(),
+        );
+        registry.register(
+            "spiced_tls_connections_closed",
+            "Connections to proven peers that ended, by cause",
+            self.connections_closed.clone(),
+        );
+        registry.register(
+            "spiced_tls_connections_dropped",
+            "Connections that were dropped before a handshake, by what there was too much of",
+            self.connections_dropped.clone(),
+        );
+        registry.register(
+            "runtime_tls_reload",
+            "Changes and requests after which the credentials were read again, by result",
+            self.reloads.clone(),
+        );
+        registry.register(
+            "runtime_tls_reload_rejected",
+            "1 while the files hold credentials that cannot be used, and older ones stay in use",
+            self.reload_rejected.clone(),
+        );
     }
 
     fn register_security(&self, registry: &mut Registry) {
@@ -146,21 +215,16 @@ impl Metrics {
         );
     }
 
-    /// Shows when the certificates of a snapshot expire.
+    /// Shows when what a snapshot holds expires, and nothing that is no longer in use.
     pub(crate) fn show_expiry(&self, snapshot: &Snapshot) {
+        self.certificate_not_after.clear();
         let own = snapshot.own();
-        let subject = own.uri().map_or_else(
-            || {
-                own.names()
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default()
-            },
-            ToOwned::to_owned,
-        );
-        self.set_expiry("node", subject, own.not_after());
+        self.set_expiry("node", own.label(), own.not_after());
         for root in snapshot.roots() {
             self.set_expiry("ca", root.subject.clone(), root.not_after);
+        }
+        for list in snapshot.revocation_lists() {
+            self.set_expiry("crl", list.issuer.clone(), list.not_after);
         }
     }
 

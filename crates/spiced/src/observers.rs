@@ -1,14 +1,14 @@
 //! What the rooms report, as log lines and metrics.
 
 mod repeats;
+mod tls;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
 use cluster_scheduler::SchedulerEvents;
 use cluster_tls::tonic::{Decision, Decisions};
-use cluster_tls::{Events, HandshakeEvent, Side};
 
-use crate::metrics::{DenialLabels, HandshakeLabels, Metrics};
+use crate::metrics::{DenialLabels, Metrics};
 use repeats::Repeats;
 
 /// Writes and counts everything that a node's rooms report.
@@ -29,53 +29,6 @@ impl Observer {
     fn show_connected(&self, connected: usize) {
         let connected = i64::try_from(connected).unwrap_or(i64::MAX);
         self.metrics.active_executors.set(connected);
-    }
-
-    fn count_handshake(&self, event: &HandshakeEvent<'_>) {
-        let (outcome, reason) = match event.outcome {
-            Ok(_) => ("accepted", ""),
-            Err(refusal) => ("refused", refusal.reason().as_str()),
-        };
-        let labels = HandshakeLabels {
-            scope: "internal",
-            side: event.side.as_str(),
-            outcome,
-            reason,
-        };
-        self.metrics.handshakes.get_or_create(&labels).inc();
-        let milliseconds = event.duration.as_secs_f64() * 1000.0;
-        self.metrics.handshake_duration.observe(milliseconds);
-    }
-}
-
-impl Events for Observer {
-    fn handshake(&self, event: &HandshakeEvent<'_>) {
-        self.count_handshake(event);
-        let (side, remote) = (event.side.as_str(), event.remote);
-        match event.outcome {
-            Ok(peer) => tracing::debug!(side, %remote, %peer, "handshake"),
-            Err(refusal) => {
-                let reason = refusal.reason().as_str();
-                // A stranger chooses how often this happens, so the log does not follow: one
-                // line per address, reason and minute, with the number that it stands for.
-                let Some(repeated) = self.refusals.record(remote.ip(), reason) else {
-                    return;
-                };
-                let claimed = refusal.claimed().join(", ");
-                let claimed = (!claimed.is_empty()).then_some(claimed);
-                let repeated = (repeated > 0).then_some(repeated);
-                let detail = refusal.detail();
-                let message = match event.side {
-                    Side::Accepted => "connection refused",
-                    Side::Dialled => "peer refused",
-                };
-                tracing::warn!(side, %remote, reason, detail, claimed, repeated, "{message}");
-            }
-        }
-    }
-
-    fn accept_failed(&self, error: &std::io::Error) {
-        tracing::error!(%error, "internal port cannot accept connections");
     }
 }
 

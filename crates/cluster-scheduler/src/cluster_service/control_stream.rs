@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_proto::{ExecutorRun, NodeId, pb};
-use cluster_tls::tonic::{Authorizer, Permit};
+use cluster_tls::tonic::{Authorizer, Connection, Permit};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 use super::{ClusterServiceState, Commands, executor_id};
 use crate::authorization::ControlStream;
@@ -24,8 +24,10 @@ pub(super) async fn serve(
     state: Arc<ClusterServiceState>,
     authorizer: Authorizer,
     permit: Permit<ControlStream>,
-    mut reports: Reports,
+    request: Request<Reports>,
 ) -> Result<Commands, Status> {
+    let connection = request.extensions().get::<Connection>().cloned();
+    let mut reports = request.into_inner();
     let first = next_report(&mut reports).await?;
     let Some(first) = first else {
         return Err(
@@ -51,6 +53,7 @@ pub(super) async fn serve(
         state: state.clone(),
         authorizer,
         permit,
+        connection,
         id,
         run,
     };
@@ -67,6 +70,7 @@ struct Session {
     state: Arc<ClusterServiceState>,
     authorizer: Authorizer,
     permit: Permit<ControlStream>,
+    connection: Option<Connection>,
     id: NodeId,
     run: ExecutorRun,
 }
@@ -77,6 +81,8 @@ enum End {
     Announced(String),
     /// The connection broke or the executor closed the stream without a word.
     Lost,
+    /// The connection has come of age: the executor opens the stream again on a new one.
+    Draining,
     /// We end it, and tell why.
     Refused(Refused),
 }
@@ -98,11 +104,19 @@ impl Session {
                 biased;
                 () = superseded.cancelled() => End::Refused(Refused::Superseded),
                 () = self.state.shutdown.cancelled() => End::Refused(Refused::ShuttingDown),
+                () = self.draining() => End::Draining,
                 end = self.receive(reports) => end,
                 () = send(&mut outbox, &sender) => End::Lost,
             },
         };
         self.close(outbox.generation, end, sender).await;
+    }
+
+    async fn draining(&self) {
+        match &self.connection {
+            Some(connection) => connection.draining().await,
+            None => std::future::pending().await,
+        }
     }
 
     async fn receive(&self, mut reports: Reports) -> End {
@@ -163,7 +177,7 @@ impl Session {
         }
         let reason = match end {
             End::Announced(reason) => Some(reason),
-            End::Lost => None,
+            End::Lost | End::Draining => None,
             End::Refused(refused) => {
                 // The receiver may be gone with its connection; then nobody needs the text.
                 let _ = sender.try_send(Err(refused.into()));

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -8,6 +9,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use spice_runtime::{Distributor, QueryError};
+use tokio::time::{sleep, timeout};
 
 use super::job::Job;
 use super::results::{self, ResultError};
@@ -24,7 +26,7 @@ impl BallistaDistributor {
     }
 
     async fn session(&self, base: &SessionContext) -> Result<Arc<SessionContext>, QueryError> {
-        let task_slots = self.engine.task_slots().await;
+        let task_slots = self.task_slots().await;
         if task_slots == 0 {
             return Err(QueryError::Unavailable(
                 "no executor is connected to this scheduler".to_owned(),
@@ -38,6 +40,21 @@ impl BallistaDistributor {
             .with_optimizer_rules(rules)
             .build();
         Ok(Arc::new(SessionContext::new_with_state(state)))
+    }
+
+    /// The slots of all executors. One whose control stream is open tells of its own with its first
+    /// poll, a moment later: that is waited for.
+    async fn task_slots(&self) -> usize {
+        let told = async {
+            loop {
+                let task_slots = self.engine.task_slots().await;
+                if task_slots > 0 || !self.engine.streams.any_open() {
+                    return task_slots;
+                }
+                sleep(FIRST_POLL_CHECK).await;
+            }
+        };
+        timeout(FIRST_POLL_LIMIT, told).await.unwrap_or(0)
     }
 
     async fn attempt(
@@ -101,3 +118,9 @@ impl fmt::Debug for BallistaDistributor {
 /// A rolling restart takes executors away one by one; a query that outlives this many of them is
 /// better told so.
 const ATTEMPTS: u32 = 8;
+
+/// An executor polls right after it has opened its control stream.
+const FIRST_POLL_LIMIT: Duration = Duration::from_secs(3);
+
+/// Short beside the latency of any distributed query.
+const FIRST_POLL_CHECK: Duration = Duration::from_millis(10);

@@ -9,7 +9,7 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use ballista_core::serde::protobuf::{self, PartitionLocation};
 use ballista_core::serde::scheduler::{Action, ShuffleFileKind};
 use cluster_proto::NodeId;
-use cluster_tls::tonic::{ChannelOptions, NodeTransport};
+use cluster_tls::tonic::{ChannelOptions, NodeChannel, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -20,7 +20,6 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use prost::Message;
 use spice_runtime::QueryError;
 use thiserror::Error;
-use tonic::transport::Channel;
 
 use super::config::MESSAGE_LIMIT_BYTES;
 use super::job::{FinishedJob, JobLease};
@@ -154,7 +153,7 @@ fn announce(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Data
     )?)
 }
 
-async fn fetch(channel: Channel, ticket: Ticket) -> Result<Rows, DataFusionError> {
+async fn fetch(channel: NodeChannel, ticket: Ticket) -> Result<Rows, DataFusionError> {
     let mut client = FlightServiceClient::new(channel)
         .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
         .max_encoding_message_size(MESSAGE_LIMIT_BYTES);

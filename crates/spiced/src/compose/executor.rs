@@ -56,7 +56,8 @@ pub(super) async fn serve(
         readiness.set_started();
         let datasets = executor.dataset_count();
         tracing::info!(role = "executor", node = %node_id, datasets, "ready");
-        executor.serve(listener, shutdown).await.map_err(described)
+        executor.serve(listener, shutdown).await;
+        Ok(())
     };
     servings.push(working.boxed());
     let served = try_join_all(servings).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cluster_tls::tonic::NodeTransport;
-use cluster_tls::{AcceptLimits, DialLimits, danger};
+use cluster_tls::{DialLimits, danger};
 
 use super::Node;
 
@@ -24,7 +24,7 @@ pub(super) fn transport(node: &Node) -> NodeTransport {
             }
         }
     });
-    danger::plaintext_transport(AcceptLimits::default(), DialLimits::default())
+    danger::plaintext_transport(DialLimits::default())
 }
 
 const REMINDER: Duration = Duration::from_secs(60);

@@ -34,7 +34,10 @@ pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyho
     let mut servings = public::serve(&mut node, Some(sql), readiness.clone());
     announce("internal", &listener);
     let shutdown = node.shutdown.clone();
-    let serving = async move { scheduler.serve(listener, shutdown).await.map_err(described) };
+    let serving = async move {
+        scheduler.serve(listener, shutdown).await;
+        Ok(())
+    };
     servings.push(serving.boxed());
     readiness.set_started();
     tracing::info!(role = "scheduler", node = %node_id, "ready");

@@ -1,4 +1,5 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use cluster_tls::{CredentialPaths, PeerPolicy, UnspecifiedRole};
 
@@ -19,10 +20,18 @@ pub(crate) struct InternalConfig {
 pub(crate) enum SecurityConfig {
     Mutual {
         paths: CredentialPaths,
+        revocation: RevocationPaths,
         policy: PeerPolicy,
     },
     /// Asked for by `--allow-insecure-connections`.
     Plaintext,
+}
+
+/// Where it says who is no longer a member.
+#[derive(Debug, Default)]
+pub(crate) struct RevocationPaths {
+    pub(crate) crl: Option<PathBuf>,
+    pub(crate) deny_list: Option<PathBuf>,
 }
 
 pub(super) fn decide(args: &Args, faults: &mut Vec<String>) -> Option<InternalConfig> {
@@ -58,7 +67,7 @@ fn security(args: &Args, faults: &mut Vec<String>) -> Option<SecurityConfig> {
         .collect();
     let any = missing.len() < files.len();
     if args.allow_insecure_connections {
-        if any || args.node_mtls_require_role {
+        if any || refines_mutual(args) {
             faults.push(
                 "--allow-insecure-connections turns off what the --node-mtls flags ask for; give one or the other"
                     .to_owned(),
@@ -84,12 +93,16 @@ fn security(args: &Args, faults: &mut Vec<String>) -> Option<SecurityConfig> {
 }
 
 fn mutual(args: &Args) -> SecurityConfig {
-    let path = |file: &Option<std::path::PathBuf>| file.clone().unwrap_or_default();
+    let path = |file: &Option<PathBuf>| file.clone().unwrap_or_default();
     SecurityConfig::Mutual {
         paths: CredentialPaths {
             ca: path(&args.node_mtls_ca_certificate_file),
             certificate: path(&args.node_mtls_certificate_file),
             key: path(&args.node_mtls_key_file),
+        },
+        revocation: RevocationPaths {
+            crl: args.node_mtls_crl_file.clone(),
+            deny_list: args.node_mtls_deny_list_file.clone(),
         },
         policy: PeerPolicy {
             unspecified_role: if args.node_mtls_require_role {
@@ -97,8 +110,18 @@ fn mutual(args: &Args) -> SecurityConfig {
             } else {
                 UnspecifiedRole::Admit
             },
+            identity_rules: args.node_mtls_identity.clone(),
+            ..PeerPolicy::default()
         },
     }
+}
+
+/// Whether a flag asks for something that only mutual TLS has.
+fn refines_mutual(args: &Args) -> bool {
+    args.node_mtls_require_role
+        || args.node_mtls_crl_file.is_some()
+        || args.node_mtls_deny_list_file.is_some()
+        || !args.node_mtls_identity.is_empty()
 }
 
 fn default_bind(plaintext: bool) -> SocketAddr {

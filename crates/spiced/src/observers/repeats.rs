@@ -37,9 +37,11 @@ impl Repeats {
         if seen.len() >= SOURCES {
             seen.retain(|_, entry| now.duration_since(entry.since) < WINDOW);
         }
-        // A flood from ever new addresses is counted in the metrics; the log stays readable.
-        if seen.len() >= SOURCES {
-            return None;
+        // A flood from ever new addresses must neither fill the log nor blind it to the others: what
+        // finds no place of its own has one together.
+        if seen.len() >= SOURCES && source != OTHERS {
+            drop(seen);
+            return self.record_at(OTHERS, reason, now);
         }
         seen.insert(
             (source, reason),
@@ -54,6 +56,9 @@ impl Repeats {
 
 const WINDOW: Duration = Duration::from_secs(60);
 const SOURCES: usize = 1024;
+
+/// Stands for everybody without a place of its own.
+const OTHERS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +85,12 @@ mod tests {
         for number in 0..5000_u32 {
             let _ = repeats.record_at(IpAddr::from(number.to_be_bytes()), "plaintext", start);
         }
-        assert!(repeats.seen.lock().unwrap().len() <= SOURCES);
+        assert!(repeats.seen.lock().unwrap().len() <= SOURCES + 1);
+        // Who comes then is told of by the minute, with all others.
+        let late = start + WINDOW / 2;
+        assert_eq!(
+            repeats.record_at("192.0.2.7".parse().unwrap(), "revoked", late),
+            Some(0)
+        );
     }
 }
