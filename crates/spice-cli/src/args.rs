@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cluster_pki::{Days, Domain, Host, KeyType, NodeName};
-use cluster_tls::Role;
+use cluster_tls::{AddressError, IdentityRule, NodeAddress, Role};
 
 use crate::sql::FlightEndpoint;
 
@@ -43,6 +43,7 @@ pub(crate) enum ClusterCommand {
 pub(crate) enum TlsCommand {
     Init(InitArgs),
     Add(AddArgs),
+    Connect(ConnectArgs),
 }
 
 /// Make the certificate authority of a new cluster.
@@ -119,6 +120,49 @@ pub(crate) struct AddArgs {
     pub(crate) report: ReportArgs,
 }
 
+/// Dial a node with a node's certificate and report every step.
+///
+/// Says where and why it ends: in our own files, the name, the network, the handshake, the peer's
+/// certificate, or the peer's opinion of ours. The peer is asked for nothing.
+#[derive(Args)]
+#[command(after_help = CONNECT_EXAMPLES)]
+pub(crate) struct ConnectArgs {
+    /// The node's internal port.
+    #[arg(value_name = "HOST:PORT", value_parser = node_address)]
+    pub(crate) node: NodeAddress,
+
+    /// The roots of the cluster, PEM.
+    #[arg(long, value_name = "FILE", default_value = "ca.pem")]
+    pub(crate) ca: PathBuf,
+
+    /// The certificate to show, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: PathBuf,
+
+    /// The key of the certificate, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+
+    /// What the node must be allowed to act as [default: anything].
+    #[arg(long, value_name = "ROLE", value_parser = roles())]
+    pub(crate) role: Option<Role>,
+
+    /// Certificate revocation lists to judge the node by, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) crl: Option<PathBuf>,
+
+    /// Denied certificates to judge the node by.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) deny_list: Option<PathBuf>,
+
+    /// The role of certificates of another issuer, as for `spiced --node-mtls-identity`.
+    #[arg(long, value_name = "URI=ROLE")]
+    pub(crate) identity: Vec<IdentityRule>,
+
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
 #[derive(Args)]
 pub(crate) struct PkiArgs {
     /// The authority's directory [default: ~/.spice/pki].
@@ -183,6 +227,18 @@ fn roles() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(roles.map(Role::as_str)).try_map(|text| text.parse())
 }
 
+/// A node's address; the internal port may be left out, and the scheme of `spiced` may stand.
+fn node_address(text: &str) -> Result<NodeAddress, AddressError> {
+    let text = text.strip_prefix("https://").unwrap_or(text);
+    match text.parse() {
+        Err(AddressError::NoPort(_)) => NodeAddress::new(text, INTERNAL_PORT),
+        parsed => parsed,
+    }
+}
+
+/// Where nodes speak to each other.
+const INTERNAL_PORT: u16 = 50052;
+
 /// Names the PKI directory where the flag does not.
 pub(crate) const PKI_DIR_VARIABLE: &str = "SPICE_PKI_DIR";
 
@@ -203,6 +259,12 @@ Examples:
   spice cluster tls add scheduler1
   spice cluster tls add executor1 --host executor1.example --host 10.0.0.7
   spice cluster tls add worker7 --role executor --days 90 --out /etc/spice";
+
+const CONNECT_EXAMPLES: &str = "\
+Examples:
+  spice cluster tls connect scheduler1.cluster.local --cert executor1.pem --key executor1-key.pem
+  spice cluster tls connect 10.0.0.7:50052 --role executor --cert scheduler1.pem \\
+                            --key scheduler1-key.pem -o json";
 
 const SQL_EXAMPLES: &str = "\
 Examples:

@@ -1,6 +1,7 @@
 //! `spice cluster tls`: the authority and its certificates.
 
 mod add;
+mod connect;
 mod init;
 mod next_step;
 mod report;
@@ -16,6 +17,7 @@ pub(crate) fn run(command: TlsCommand) -> Result<(), Failure> {
     match command {
         TlsCommand::Init(args) => init::run(&args),
         TlsCommand::Add(args) => add::run(args),
+        TlsCommand::Connect(args) => connect::run(&args),
     }
 }
 

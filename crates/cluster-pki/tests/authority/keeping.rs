@@ -185,6 +185,18 @@ fn roots_of_another_authority_are_never_replaced() {
 }
 
 #[test]
+fn roots_that_hold_ours_beside_others_are_left_as_they_are() {
+    let (ours, theirs) = (Fixture::new(), Fixture::new());
+    let mut authority = ours.init();
+    authority.issue(&ours.request("n1"), now()).unwrap();
+    let file = ours.out().join("ca.pem");
+    let both = format!("{}{}", theirs.init().ca_pem(), authority.ca_pem());
+    fs::write(&file, &both).unwrap();
+    authority.issue(&ours.request("n2"), now()).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), both);
+}
+
+#[test]
 fn init_refuses_an_output_directory_with_roots_and_makes_nothing() {
     let fixture = Fixture::new();
     fs::create_dir_all(fixture.out()).unwrap();

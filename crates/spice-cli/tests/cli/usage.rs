@@ -35,7 +35,7 @@ fn long_help_says_what_is_written_and_who_may_read_it() {
     assert!(add.contains("NAME-key.pem"), "{add}");
     let list = help(&["cluster", "tls", "--help"]);
     assert!(
-        list.contains("  add   Make a key and a certificate for a node\n"),
+        list.contains("  add      Make a key and a certificate for a node\n"),
         "{list}"
     );
 }
