@@ -117,7 +117,7 @@ async fn the_roles_of_the_row_get_a_permit_and_nobody_else() {
 #[tokio::test]
 async fn without_identities_only_what_allows_it_is_permitted() {
     let authorizer = Authorizer::new(Arc::new(Log::default()));
-    let plain = plaintext_transport(AcceptLimits::default(), DialLimits::default());
+    let plain = plaintext_transport(DialLimits::default());
     let request = request(Some(connection(&plain, &plain).await));
     assert!(authorizer.permit::<Poll, _>(&request).is_ok());
     let denied = authorizer.permit::<Secret, _>(&request).unwrap_err();

@@ -214,3 +214,14 @@ async fn a_port_where_nobody_listens_is_no_refusal() {
         .await;
     assert!(matches!(dialled.unwrap_err(), DialError::Connect { .. }));
 }
+
+#[tokio::test]
+async fn a_server_that_asks_for_no_certificate_is_refused() {
+    let (authority, node) = cluster();
+    let config = raw::server_asking_nothing(&authority.executor());
+    let refusal = dial_refusal(dial_raw(&node, config, Role::Executor).await.unwrap_err());
+    assert_eq!(refusal.reason(), RefusalReason::NotMutual);
+    assert!(!refusal.claimed().is_empty());
+    let config = raw::server(&authority.executor());
+    assert!(dial_raw(&node, config, Role::Executor).await.is_ok());
+}

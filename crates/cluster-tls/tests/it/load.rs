@@ -84,7 +84,10 @@ impl Case {
         );
         let error = files.load().unwrap_err();
         let text = error.to_string();
-        assert!(text.contains(&error.path().display().to_string()), "{text}");
+        assert!(
+            text.contains(&error.path().unwrap().display().to_string()),
+            "{text}"
+        );
         assert!(text.ends_with(error.remedy()), "{text}");
         assert!(!error.remedy().is_empty(), "{text}");
         assert!(!text.contains(SECRET), "{text}");
@@ -189,7 +192,7 @@ fn what_is_not_pem_of_the_right_kind_is_called_by_its_name() {
 }
 
 #[test]
-fn a_missing_file_and_an_unreadable_one_are_told_apart() {
+fn a_missing_file_and_one_that_is_none_are_told_apart() {
     let root = Authority::new("root");
     let files = Files::of(&root, &root.executor());
     fs::remove_file(&files.paths.key).unwrap();
@@ -198,8 +201,22 @@ fn a_missing_file_and_an_unreadable_one_are_told_apart() {
     fs::create_dir(&files.paths.key).unwrap();
     set_mode(&files.paths.key, 0o700);
     let error = files.load().unwrap_err();
-    assert!(matches!(error.fault(), LoadFault::Unreadable(_)), "{error}");
-    assert!(std::error::Error::source(&error).is_some());
+    assert!(matches!(error.fault(), LoadFault::NotAFile), "{error}");
+}
+
+/// To open a pipe waits for its other end: who reads one is stopped for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let root = Authority::new("root");
+    let files = Files::of(&root, &root.executor());
+    fs::remove_file(&files.paths.certificate).unwrap();
+    let mkfifo = std::process::Command::new("mkfifo")
+        .arg(&files.paths.certificate)
+        .status();
+    assert!(mkfifo.unwrap().success());
+    let error = files.load().unwrap_err();
+    assert!(matches!(error.fault(), LoadFault::NotAFile), "{error}");
 }
 
 #[cfg(unix)]

@@ -7,14 +7,40 @@
 )]
 
 mod accept;
+mod admission;
 #[cfg(feature = "tonic")]
 mod authorization;
+#[cfg(feature = "tonic")]
+mod calls;
+mod diagnose;
 mod dial;
+mod door;
+#[cfg(feature = "tonic")]
+mod floods;
+mod following;
+#[cfg(feature = "tonic")]
+mod frames;
+mod hostile;
+#[cfg(feature = "tonic")]
+mod layer;
+mod lifetime;
+mod listener;
 mod load;
 mod loaded;
 mod meeting;
+#[cfg(unix)]
+mod mounted;
+mod observed;
 mod pki;
+mod policy;
+mod port;
+mod properties;
 mod raw;
+mod reload;
+mod revocation;
+#[cfg(all(feature = "tonic", unix))]
+mod rotation;
+mod sources;
 mod swap;
 #[cfg(feature = "tonic")]
 mod tonic;

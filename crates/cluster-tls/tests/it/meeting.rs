@@ -146,14 +146,37 @@ pub(crate) async fn meet(
     Result<PeerStream<TcpStream>, AcceptError>,
     Result<PeerStream<TcpStream>, DialError>,
 ) {
+    meet_at(to, &dialer(from), host, expected).await
+}
+
+/// The same with a dialler that is at hand.
+pub(crate) async fn meet_by(
+    to: &Acceptor,
+    from: &Dialer,
+    expected: Role,
+) -> (
+    Result<PeerStream<TcpStream>, AcceptError>,
+    Result<PeerStream<TcpStream>, DialError>,
+) {
+    meet_at(to, from, "localhost", expected).await
+}
+
+async fn meet_at(
+    to: &Acceptor,
+    from: &Dialer,
+    host: &str,
+    expected: Role,
+) -> (
+    Result<PeerStream<TcpStream>, AcceptError>,
+    Result<PeerStream<TcpStream>, DialError>,
+) {
     let (listener, address) = listen().await;
     let accepting = async {
         let (tcp, remote) = listener.accept().await.unwrap();
         to.accept(tcp, remote).await
     };
-    let dialer = dialer(from);
     let target = local(host, address);
-    tokio::join!(accepting, dialer.connect(&target, expected))
+    tokio::join!(accepting, from.connect(&target, expected))
 }
 
 pub(crate) fn local(host: &str, address: SocketAddr) -> NodeAddress {

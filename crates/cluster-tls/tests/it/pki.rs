@@ -1,12 +1,14 @@
 //! A small authority that mints whatever a test needs, good or bad.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cluster_tls::Clock;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
-    SanType, SignatureAlgorithm, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, RevokedCertParams, SanType,
+    SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -18,6 +20,29 @@ pub(crate) struct Mid2024;
 impl Clock for Mid2024 {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(1_717_200_000)
+    }
+}
+
+/// Year, month and day.
+pub(crate) type Day = (i32, u8, u8);
+
+/// A clock that shows what it was last told; clones show the same.
+#[derive(Clone, Debug)]
+pub(crate) struct ManualClock(Arc<Mutex<SystemTime>>);
+
+impl ManualClock {
+    pub(crate) fn mid_2024() -> Self {
+        Self(Arc::new(Mutex::new(Mid2024.now())))
+    }
+
+    pub(crate) fn jump_to(&self, time: SystemTime) {
+        *self.0.lock().unwrap() = time;
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> SystemTime {
+        *self.0.lock().unwrap()
     }
 }
 
@@ -52,9 +77,13 @@ impl Authority {
     }
 
     pub(crate) fn intermediate(&self, subject: &str) -> Self {
+        self.intermediate_from(authority(subject))
+    }
+
+    pub(crate) fn intermediate_from(&self, params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         Self {
-            issuer: CertifiedIssuer::signed_by(authority(subject), key, &self.issuer).unwrap(),
+            issuer: CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap(),
         }
     }
 
@@ -90,6 +119,35 @@ impl Authority {
 }
 
 impl Authority {
+    /// A revocation list that is current in mid 2024, as PEM.
+    pub(crate) fn crl(&self, revoked: &[u16]) -> String {
+        self.crl_dated(revoked, (2024, 5, 1), (2024, 12, 1))
+    }
+
+    /// The same between two dates: issued at the first, replaced by the second.
+    pub(crate) fn crl_dated(&self, revoked: &[u16], from: Day, to: Day) -> String {
+        pem("X509 CRL", &self.crl_der(revoked, from, to))
+    }
+
+    pub(crate) fn crl_der(&self, serials: &[u16], from: Day, to: Day) -> Vec<u8> {
+        let issued = date_time_ymd(from.0, from.1, from.2);
+        let revoked = |serial: &u16| RevokedCertParams {
+            serial_number: serial_number(*serial),
+            revocation_time: issued,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: issued,
+            next_update: date_time_ymd(to.0, to.1, to.2),
+            crl_number: serial_number(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().der().to_vec()
+    }
+
     /// A certificate for a key that is not at hand.
     pub(crate) fn certify(
         &self,
@@ -147,6 +205,18 @@ pub(crate) fn member(role: &str, name: &str) -> CertificateParams {
         uri(&format!("spiffe://cluster.local/{role}/{name}")),
     ];
     params
+}
+
+/// Parameters of an executor whose serial number is known beforehand.
+pub(crate) fn numbered(name: &str, serial: u16) -> CertificateParams {
+    let mut params = member("executor", name);
+    params.serial_number = Some(serial_number(serial));
+    params
+}
+
+/// At most 0x7fff, so that no zero octet is needed in front.
+pub(crate) fn serial_number(serial: u16) -> SerialNumber {
+    SerialNumber::from(serial.to_be_bytes().to_vec())
 }
 
 /// A member's parameters without any alternative name.

@@ -1,9 +1,11 @@
 //! New connections use the newest snapshot.
 
 use cluster_tls::{RefusalReason, Role, publish};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::loaded::{credentials, snapshot};
 use crate::meeting::{accept_refusal, acceptor, dial_refusal, meet};
+use crate::observed::within;
 use crate::pki::{Authority, executor};
 
 #[tokio::test]
@@ -35,6 +37,24 @@ async fn after_a_swap_both_sides_use_the_new_roots_and_the_new_certificate() {
     let (accepted, _) = meet(&acceptor(&old_peer), &node, "localhost", Role::Executor).await;
     let refusal = accept_refusal(accepted.unwrap_err());
     assert_eq!(refusal.reason(), RefusalReason::PeerAlert);
+}
+
+#[tokio::test]
+async fn a_connection_whose_peer_is_still_believed_outlives_a_swap() {
+    let (authority, other) = (Authority::new("root"), Authority::new("other root"));
+    let (mut writer, node) = publish(snapshot(&authority, &authority.executor()));
+    let peer = credentials(&authority, &authority.executor());
+    let (accepted, dialled) = meet(&acceptor(&node), &peer, "localhost", Role::Executor).await;
+    let (mut ours, mut theirs) = (accepted.unwrap(), dialled.unwrap());
+    writer.swap(snapshot(&authority, &authority.issue(&executor())));
+    theirs.write_all(b"x").await.unwrap();
+    within(ours.read_exact(&mut [0; 1])).await.unwrap();
+    assert_eq!(ours.peer().generation(), 1);
+
+    // The look after this swap begins when the one after the last has ended, so that the connection
+    // has outlived that one when it is cut now.
+    writer.swap(snapshot(&other, &other.executor()));
+    within(ours.read(&mut [0; 1])).await.unwrap_err();
 }
 
 #[tokio::test]
