@@ -1,11 +1,11 @@
-//! The benchmark of the cluster, always with optimized binaries.
+//! The benchmarks, always with optimized binaries.
 
 use anyhow::Result;
 
 use crate::binaries::{self, Profile};
 use crate::workspace::{Workspace, succeed};
 
-/// Builds for release and runs the benchmark with `argument`, if there is one.
+/// Builds for release and runs the benchmark of the cluster with `argument`, if there is one.
 pub(crate) fn run(workspace: &Workspace, argument: Option<&str>) -> Result<()> {
     let directory = binaries::build(workspace, Profile::Release)?;
     let (variable, value) = binaries::bin_dir_entry(directory);
@@ -15,5 +15,17 @@ pub(crate) fn run(workspace: &Workspace, argument: Option<&str>) -> Result<()> {
         .args(["bench", "--workspace", "--bench", "cluster", "--"])
         .args(argument)
         .env(variable, value);
+    succeed(&mut command)
+}
+
+/// Runs the benchmark of cluster-tls with `argument`, if there is one.
+///
+/// That package alone is built: the query engine takes half an hour and is not asked.
+pub(crate) fn transport(workspace: &Workspace, argument: Option<&str>) -> Result<()> {
+    let mut command = workspace.cargo();
+    command
+        .args(["bench", "-p", "cluster-tls", "--features", "notify,tonic"])
+        .args(["--bench", "transport", "--"])
+        .args(argument);
     succeed(&mut command)
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::codegen::Mode;
 use crate::workspace::{Workspace, succeed};
-use crate::{arch, codegen, deny, interop, suite};
+use crate::{arch, codegen, deny, fuzz, interop, minimal_versions, packages, public_api, suite};
 
 /// One check of the list.
 struct Step {
@@ -15,7 +15,7 @@ struct Step {
 }
 
 /// Cheap ones first: who waits learns of a forgotten `cargo fmt` in seconds.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "fmt",
         check: fmt,
@@ -41,6 +41,22 @@ const STEPS: [Step; 9] = [
         check: clippy_of_cluster_tls,
     },
     Step {
+        name: "public-api",
+        check: public_api::run,
+    },
+    Step {
+        name: "minimal-versions",
+        check: minimal_versions::run,
+    },
+    Step {
+        name: "packages",
+        check: packages::run,
+    },
+    Step {
+        name: "fuzz",
+        check: |workspace| fuzz::run(workspace, None, FUZZ_SECONDS),
+    },
+    Step {
         name: "docs",
         check: docs,
     },
@@ -53,6 +69,9 @@ const STEPS: [Step; 9] = [
         check: interop::run,
     },
 ];
+
+/// Each target for a moment: whether it still runs, and what breaks at the surface.
+const FUZZ_SECONDS: u64 = 3;
 
 /// What became of a step.
 struct Report {
@@ -114,15 +133,14 @@ fn fmt(workspace: &Workspace) -> Result<()> {
     succeed(workspace.cargo().args(["fmt", "--all", "--check"]))
 }
 
+/// `--all-targets` leaves out a target that a plain `cargo test` does not run.
 fn clippy(workspace: &Workspace) -> Result<()> {
-    succeed(workspace.cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    for targets in [["--all-targets"].as_slice(), &["--test", "interop"]] {
+        let mut command = workspace.cargo();
+        command.args(["clippy", "--workspace"]).args(targets);
+        succeed(command.args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 /// The workspace always turns the tonic feature on; an embedder may not.

@@ -1,4 +1,7 @@
-//! An unmodified client of somebody else against a real node.
+//! Programs of others against ours: TLS implementations against cluster-tls, and an unmodified
+//! Flight SQL client against a real node.
+
+mod tls;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +19,14 @@ const REQUIREMENTS: [&str; 3] = [
     "pyarrow==26.0.1",
 ];
 
-/// Builds `spiced`, prepares the Python environment and runs the script, which starts the node.
+/// Runs both checks; the one that builds less comes first.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    tls::run(workspace)?;
+    flight_sql(workspace)
+}
+
+/// Builds `spiced`, prepares the Python environment and runs the script, which starts the node.
+fn flight_sql(workspace: &Workspace) -> Result<()> {
     let python = environment()?;
     let directory = binaries::build(workspace, Profile::Dev)?;
     let mut command = Command::new(python);

@@ -24,9 +24,15 @@ mod binaries;
 mod ci;
 mod codegen;
 mod deny;
+mod fuzz;
 mod interop;
+mod minimal_versions;
+mod packages;
+mod public_api;
 mod quickstart;
 mod suite;
+mod tool;
+mod unstable;
 mod workspace;
 
 /// Builds, tests and checks the workspace.
@@ -75,13 +81,36 @@ enum Command {
     Arch,
     /// Check licences, banned crates and sources of the dependencies with cargo-deny
     Deny,
-    /// Run an unmodified ADBC driver against a real node
+    /// Check that the public API of cluster-tls names no crate that users should not meet
+    PublicApi,
+    /// Check that cluster-tls builds with the oldest dependencies its manifest allows
+    MinimalVersions,
+    /// Count the packages below cluster-tls and check that none is there unasked
+    Packages,
+    /// Feed made-up bytes to what strangers reach first, with cargo-fuzz
+    Fuzz {
+        /// How long each target runs
+        #[arg(
+            long,
+            value_name = "N",
+            default_value_t = fuzz::DEFAULT_SECONDS,
+            // To libFuzzer zero means for ever.
+            value_parser = clap::value_parser!(u64).range(1..)
+        )]
+        seconds: u64,
+        /// One target instead of all: the name of a file in fuzz/fuzz_targets
+        target: Option<String>,
+    },
+    /// Run OpenSSL, GnuTLS and cfssl against cluster-tls, and an unmodified ADBC driver against a node
     Interop,
     /// Measure the cluster with a release build
     Bench {
         /// One short round: is it in the right order of magnitude
         #[arg(long)]
         quick: bool,
+        /// Measure cluster-tls alone: handshakes, calls, streams, memory, swaps
+        #[arg(long)]
+        transport: bool,
     },
 }
 
@@ -116,7 +145,18 @@ fn run(command: Command) -> Result<()> {
         Command::Codegen { check } => codegen::run(&workspace, Mode::from_check_flag(check)),
         Command::Arch => arch::run(&workspace),
         Command::Deny => deny::run(&workspace),
+        Command::PublicApi => public_api::run(&workspace),
+        Command::MinimalVersions => minimal_versions::run(&workspace),
+        Command::Packages => packages::run(&workspace),
+        Command::Fuzz { seconds, target } => fuzz::run(&workspace, target.as_deref(), seconds),
         Command::Interop => interop::run(&workspace),
-        Command::Bench { quick } => bench::run(&workspace, quick.then_some("--quick")),
+        Command::Bench { quick, transport } => {
+            let argument = quick.then_some("--quick");
+            if transport {
+                bench::transport(&workspace, argument)
+            } else {
+                bench::run(&workspace, argument)
+            }
+        }
     }
 }
