@@ -176,7 +176,7 @@ impl Node {
         let Some(id) = self.child.id() else {
             return Ok(self.child.wait().await?);
         };
-        send_terminate(id).await?;
+        send(id, "TERM").await?;
         match timeout(patience, self.child.wait()).await {
             Ok(status) => {
                 self.log.ended(patience).await?;
@@ -189,6 +189,19 @@ impl Node {
                 self.log.tail(20)
             ),
         }
+    }
+
+    /// Asks it to look at its files again (SIGHUP).
+    ///
+    /// # Errors
+    ///
+    /// When it has ended, or cannot be signalled.
+    pub async fn hang_up(&self) -> Result<()> {
+        let id = self
+            .child
+            .id()
+            .with_context(|| format!("{} has ended", self.name))?;
+        send(id, "HUP").await
     }
 
     /// Whether it still runs.
@@ -217,15 +230,15 @@ fn spawn(launch: &Launch) -> Result<Child> {
         .with_context(|| format!("cannot start {}", launch.program.display()))
 }
 
-/// Tokio can only kill, and a crate for one signal is not worth it: every shell has `kill`.
-async fn send_terminate(id: u32) -> Result<()> {
+/// Tokio can only kill, and a crate for two signals is not worth it: every shell has `kill`.
+async fn send(id: u32, signal: &str) -> Result<()> {
     let status = Command::new("sh")
-        .args(["-c", "kill -s TERM \"$0\"", &id.to_string()])
+        .args(["-c", "kill -s \"$1\" \"$0\"", &id.to_string(), signal])
         .status()
         .await
         .context("cannot start sh")?;
     if !status.success() {
-        bail!("cannot send SIGTERM to process {id}");
+        bail!("cannot send SIG{signal} to process {id}");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod dataset;
 mod fixture;
 mod loss;
 mod refusals;
+mod renewal;
 mod rows;
 mod shuffle;
 mod startup;

@@ -7,7 +7,7 @@
 mod certificates;
 mod dialled;
 mod protocols;
-mod stranger;
+pub(crate) mod stranger;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;

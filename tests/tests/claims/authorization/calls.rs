@@ -6,21 +6,21 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use bytes::{Buf, BufMut, Bytes};
 use cluster_test::{Leaf, TestPki};
-use cluster_tls::tonic::{ChannelOptions, NodeTransport};
+use cluster_tls::tonic::{ChannelOptions, NodeChannel, NodeTransport};
 use cluster_tls::{AcceptLimits, DialLimits, NoEvents, NodeAddress, PeerPolicy, Role, SystemClock};
 use futures::stream;
 use http::uri::PathAndQuery;
 use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::transport::Channel;
+
 use tonic::{Code, Request, Status};
 
 use crate::fixture::PATIENCE;
 
 /// A connection with a certificate, or without any protection.
 #[derive(Clone)]
-pub(super) struct Caller(Channel);
+pub(super) struct Caller(NodeChannel);
 
 impl Caller {
     /// Calls the node at `server`, which must be of role `expected`, as the holder of a
@@ -45,10 +45,7 @@ impl Caller {
 
     /// Calls an insecure node.
     pub(super) fn plaintext(server: SocketAddr) -> Result<Self> {
-        let transport = cluster_tls::danger::plaintext_transport(
-            AcceptLimits::default(),
-            DialLimits::default(),
-        );
+        let transport = cluster_tls::danger::plaintext_transport(DialLimits::default());
         Self::over(&transport, server, Role::Unspecified)
     }
 
@@ -59,7 +56,7 @@ impl Caller {
     }
 
     /// The connection, for generated clients.
-    pub(super) fn channel(&self) -> Channel {
+    pub(super) fn channel(&self) -> NodeChannel {
         self.0.clone()
     }
 

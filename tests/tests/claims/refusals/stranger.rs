@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use crate::fixture::PATIENCE;
 
 /// A client that trusts everybody.
-pub(super) struct Stranger {
+pub(crate) struct Stranger {
     certificate: Option<Credentials>,
     protocols: Vec<Vec<u8>>,
 }
@@ -31,7 +31,7 @@ type Credentials = (
 
 /// What a client got.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Bytes of HTTP/2.
     Served,
     /// Nothing but the end of the connection, with what the client saw of the reason.
@@ -48,7 +48,7 @@ impl Stranger {
     }
 
     /// With a certificate.
-    pub(super) fn with(issued: &Issued) -> Self {
+    pub(crate) fn with(issued: &Issued) -> Self {
         Self {
             certificate: Some((issued.chain(), issued.key())),
             ..Self::anonymous()
@@ -74,7 +74,7 @@ impl Stranger {
     ///
     /// In TLS 1.3 a client is through with the handshake before its certificate is looked at,
     /// so only an answer proves that it was accepted.
-    pub(super) async fn knock(self, source: IpAddr, server: SocketAddr) -> Result<Answer> {
+    pub(crate) async fn knock(self, source: IpAddr, server: SocketAddr) -> Result<Answer> {
         let tcp = connect(source, server).await?;
         let connector = TlsConnector::from(Arc::new(self.config()?));
         let name = ServerName::from(server.ip());

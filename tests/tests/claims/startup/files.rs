@@ -137,6 +137,29 @@ async fn a_certificate_of_another_authority_is_told_before_any_peer_refuses_it()
 }
 
 #[tokio::test]
+async fn a_deny_list_or_revocation_list_that_cannot_be_read_is_a_fault() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let (arguments, _) = scheduler(&fixture)?;
+    let file = fixture.directory().join("denied.txt");
+    let shown = shown(&file);
+    for (flag, text, words) in [
+        ("--node-mtls-deny-list-file", "01\nexecutor7\n", "line 2"),
+        ("--node-mtls-crl-file", "executor7\n", "not PEM"),
+    ] {
+        let faults = Faults::of(fixture.launch(&arguments, &[flag, &shown])).await?;
+        faults.tell_only(&[&shown, "no such file", "check the path"])?;
+        fs::write(&file, text)?;
+        let faults = Faults::of(fixture.launch(&arguments, &[flag, &shown])).await?;
+        faults.tell_only(&[&shown, words])?;
+        fs::remove_file(&file)?;
+    }
+    fs::write(&file, "# nobody yet\n")?;
+    let flags = ["--node-mtls-deny-list-file", &shown];
+    Node::start(fixture.launch(&arguments, &flags)).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_advertised_host_that_is_no_name_of_the_certificate_is_refused_with_its_names()
 -> Result<()> {
     let fixture = Fixture::new()?;
