@@ -281,9 +281,14 @@ impl Reloader {
     /// of [`run`](Self::run) could not be spawned.
     async fn verify(&mut self, bytes: Arc<CredentialBytes>) -> Result<Snapshot, LoadError> {
         let Rules { clock, policy } = self.rules.clone();
-        let check = Arc::clone(&self.check);
+        let (check, current) = (Arc::clone(&self.check), self.writer.current());
         blocking(move || {
             let snapshot = assemble(&bytes, clock, policy)?;
+            if let Some(list) = snapshot.rolled_back_from(&current) {
+                let subject = list.issuer.clone();
+                let fault = LoadFault::OlderList { subject };
+                return Err(LoadError::new(CredentialFile::Crl, fault));
+            }
             check(&snapshot)
                 .map_err(LoadFault::Unfit)
                 .map_err(|fault| LoadError::new(CredentialFile::Certificate, fault))?;

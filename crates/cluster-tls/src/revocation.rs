@@ -51,6 +51,16 @@ impl Revocations {
         self.lists.iter().find(|list| list.list.issuer() == subject)
     }
 
+    /// An issuer of whom `self` has an older list than `current`: somebody has put back what was
+    /// replaced, and with it those who were revoked since.
+    pub(crate) fn rolled_back_from(&self, current: &Self) -> Option<&RevocationListSummary> {
+        self.lists.iter().find_map(|list| {
+            let issuer = list.list.issuer();
+            let (ours, theirs) = (self.newest_of(issuer)?, current.newest_of(issuer)?);
+            (ours.not_before < theirs.not_before).then_some(&ours.summary)
+        })
+    }
+
     /// The lists as webpki takes them.
     pub(crate) fn references(&self) -> Vec<&CertRevocationList<'static>> {
         self.lists.iter().map(|list| &list.list).collect()

@@ -124,6 +124,12 @@ impl Snapshot {
         self.material.verifier.denied_count()
     }
 
+    /// Whether a revocation list of `current` has been exchanged for an older one.
+    pub(crate) fn rolled_back_from(&self, current: &Self) -> Option<&RevocationListSummary> {
+        let ours = self.material.verifier.revocations()?;
+        ours.rolled_back_from(current.material.verifier.revocations()?)
+    }
+
     pub(crate) fn protocol(&self) -> &ApplicationProtocol {
         &self.material.protocol
     }

@@ -97,6 +97,13 @@ impl Verifier {
             .map_or_else(Vec::new, Revocations::references)
     }
 
+    /// Whether a root has ended since `earlier`: it vouches for nobody any more.
+    pub(crate) fn has_root_ended_since(&self, earlier: SystemTime) -> bool {
+        let now = self.now();
+        let ends = self.roots.iter().map(|root| root.summary.not_after);
+        ends.into_iter().any(|end| earlier <= end && end < now)
+    }
+
     pub(crate) fn now(&self) -> SystemTime {
         self.clock.now()
     }

@@ -1,7 +1,7 @@
 //! The task that ends connections when their time has come.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
@@ -36,16 +36,19 @@ impl Drop for Watcher {
 async fn watch(registry: Weak<Registry>, mut snapshots: crate::credentials::Snapshots) {
     // Connections made before this task first ran may be of an earlier generation.
     let mut verified = 0;
+    let mut looked = SystemTime::UNIX_EPOCH;
     loop {
         let Some(live) = registry.upgrade() else {
             return;
         };
         let current = snapshots.current();
-        if current.generation() != verified {
+        let verifier = current.verifier();
+        if current.generation() != verified || verifier.has_root_ended_since(looked) {
             verified = current.generation();
             recheck(&live, Arc::clone(&current)).await;
         }
-        let next = live.sweep(Instant::now(), current.verifier().now());
+        looked = verifier.now();
+        let next = live.sweep(Instant::now(), looked);
         let changes = live.changes();
         drop(live);
         let latest = Instant::now() + SWEEP_INTERVAL;

@@ -258,6 +258,12 @@ pub enum LoadFault {
         /// When it ended, and the clock.
         dates: String,
     },
+    /// A revocation list is older than the one in use.
+    #[error("the revocation list of {subject:?} is older than the one in use")]
+    OlderList {
+        /// Whose list it is.
+        subject: String,
+    },
     /// A line of the deny-list names no certificate.
     #[error("line {line} is {detail}")]
     BadDenyList {
@@ -311,6 +317,7 @@ impl LoadFault {
             Self::BadRevocationList(_) => "bad_revocation_list",
             Self::RootWithoutList { .. } => "root_without_list",
             Self::ExpiredList { .. } => "expired_list",
+            Self::OlderList { .. } => "older_list",
             Self::BadDenyList { .. } => "bad_deny_list",
             Self::Unfit(_) => "unfit",
             Self::Unsettled { .. } => "unsettled",

@@ -42,6 +42,9 @@ impl LoadFault {
             Self::ExpiredList { .. } => {
                 "publish a new list, or use a deny-list, which does not expire"
             }
+            Self::OlderList { .. } => {
+                "publish the newest list; restart the node if an older one is really meant"
+            }
             Self::BadDenyList { .. } => {
                 "write one serial number or SHA-256 fingerprint a line, in hexadecimal"
             }

@@ -61,7 +61,10 @@ struct Cluster {
 
 impl Cluster {
     fn new() -> Self {
-        let authority = Authority::new("root");
+        Self::under(Authority::new("root"))
+    }
+
+    fn under(authority: Authority) -> Self {
         let clock = ManualClock::mid_2024();
         let files = Files::of(&authority, &authority.issue(&numbered("node", 0x0101)));
         let source = FileSource::new(files.paths.clone());

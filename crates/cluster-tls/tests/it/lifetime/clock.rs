@@ -8,7 +8,7 @@ use rcgen::date_time_ymd;
 use super::{Cluster, LIMITS, cut, ending_in, hear};
 use crate::meeting::{accept_refusal, acceptor, dial_refusal, dialer, listen, local, meet_by};
 use crate::observed::within;
-use crate::pki::{Mid2024, member};
+use crate::pki::{Authority, Mid2024, authority, member};
 
 impl Cluster {
     /// Ends when the connections made so far have been looked at for the first time, which verifies
@@ -45,6 +45,20 @@ async fn a_clock_that_jumps_past_the_end_of_a_certificate_cuts_its_connections()
     cluster.clock.jump_to(Mid2024.now());
     let (accepted, _) = meet_by(&accepting, &dialer(&peer), Role::Executor).await;
     assert!(accepted.is_ok());
+}
+
+#[tokio::test]
+async fn a_root_that_ends_while_its_peers_are_connected_cuts_them() {
+    let mut short = authority("root");
+    short.not_after = date_time_ymd(2024, 7, 1);
+    let cluster = Cluster::under(Authority::root(short));
+    let peer = cluster.peer(&member("executor", "e1"));
+    let (mut ours, mut theirs) = cluster.accept(&peer, LIMITS).await;
+    let day = Duration::from_secs(86_400);
+    cluster.clock.jump_to(Mid2024.now() + 20 * day);
+    hear(&mut ours, &mut theirs).await;
+    cluster.clock.jump_to(Mid2024.now() + 60 * day);
+    assert_eq!(cut(&mut ours).await, CloseCause::Untrusted);
 }
 
 #[tokio::test]

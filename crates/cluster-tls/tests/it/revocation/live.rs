@@ -180,6 +180,22 @@ async fn a_fault_in_another_file_does_not_keep_a_revoked_peer_in() {
 }
 
 #[tokio::test]
+async fn a_revocation_list_is_not_exchanged_for_an_older_one() {
+    let mut cluster = Cluster::new(BRISK);
+    let first = fs::read_to_string(cluster.files.paths.ca.with_file_name("crl.pem")).unwrap();
+    cluster.revoke(&[0x0201]);
+    assert_eq!(cluster.node.told().await, Told::Swapped(2));
+    replace(&cluster.files.paths.ca.with_file_name("crl.pem"), &first);
+    let older = Told::Rejected(CredentialFile::Crl, "older_list");
+    assert_eq!(cluster.node.told().await, older);
+    let accepting = cluster.node.acceptor(AcceptLimits::default());
+    let peer = cluster.peer("e1", 0x0201);
+    let (accepted, _) = meet_by(&accepting, &dialer(&peer), Role::Executor).await;
+    let refusal = accept_refusal(accepted.unwrap_err());
+    assert_eq!(refusal.reason(), RefusalReason::Revoked);
+}
+
+#[tokio::test]
 async fn a_peer_that_waits_to_write_is_cut_as_well() {
     let cluster = Cluster::new(BRISK);
     let peer = cluster.peer("e1", 0x0201);
