@@ -28,7 +28,11 @@ pub(crate) fn credentials(texts: &Texts) -> Result<Credentials> {
 pub(crate) fn mutual(credentials: Credentials) -> NodeTransport {
     NodeTransport::mutual(
         credentials,
-        AcceptLimits::default(),
+        // The clients of one item share a certificate, which nodes do not.
+        AcceptLimits {
+            connections_per_peer: 1024,
+            ..AcceptLimits::default()
+        },
         DialLimits::default(),
         Arc::new(NoEvents),
     )
