@@ -94,7 +94,7 @@ pub enum DropReason {
     FailureRate,
     /// This source has too many connections that have not proven anything.
     SourcePending,
-    /// All sources together have, and this silent connection is the oldest.
+    /// All sources together have, and this one's source has most of them.
     Evicted,
 }
 

@@ -191,7 +191,7 @@
 //! | [`CONNECT_TIMEOUT`] | 5 s | two lost SYN packets |
 //! | [`CONCURRENT_HANDSHAKES`] | 64 | a whole cluster that reconnects at once |
 //! | [`HANDSHAKES_PER_SOURCE`] | 16 | a quarter: no source keeps all others waiting |
-//! | [`PENDING_CONNECTIONS`] | 512 | a descriptor each; for one more the oldest silent one goes |
+//! | [`PENDING_CONNECTIONS`] | 512 | a descriptor each; for one more, one of the source that has most goes |
 //! | [`PENDING_PER_SOURCE`] | 256 | half: many nodes may share an address |
 //! | [`FAILURE_BURST`], [`FAILURES_PER_SECOND`] | 64, 8 | a wrong certificate fails a few times, a scanner hundreds |
 //! | [`CONNECTIONS_PER_PEER`] | 256 | a stolen key must not use up the descriptors |

@@ -28,7 +28,8 @@ pub struct AcceptLimits {
     /// The same for one source; [`HANDSHAKES_PER_SOURCE`] by default.
     pub handshakes_per_source: usize,
     /// Connections that have not proven anything yet, waiting ones included;
-    /// [`PENDING_CONNECTIONS`] by default. For one more the oldest silent one goes.
+    /// [`PENDING_CONNECTIONS`] by default. For one more, one of the source that has
+    /// most goes, a silent one first.
     pub pending_connections: usize,
     /// The same for one source; [`PENDING_PER_SOURCE`] by default. One more is dropped.
     pub pending_per_source: usize,

@@ -19,7 +19,7 @@ use crate::stream::PeerStream;
 /// The connections of a TCP listener whose peers have proven themselves.
 ///
 /// Handshakes run beside each other, within the [`AcceptLimits`](super::AcceptLimits), and none
-/// holds up another: when there are too many, the oldest silent connection goes. Failures go to
+/// holds up another: when there are too many, one of the source that crowds most goes. Failures go to
 /// the events and never end the loop. It must be used within a tokio runtime, and takes unfinished
 /// handshakes with it when it is dropped.
 ///

@@ -53,7 +53,8 @@ impl CredentialBytes {
     }
 
     /// Adds a deny-list: one certificate a line, by its serial number or its SHA-256 fingerprint
-    /// in hexadecimal; `#` begins a comment.
+    /// in hexadecimal; `#` begins a comment. An empty text is refused, for that is what a copy that
+    /// was cut short looks like: a list of nobody is a comment.
     #[must_use]
     pub fn with_deny_list(mut self, deny_list: impl Into<Vec<u8>>) -> Self {
         self.deny_list = Some(deny_list.into());

@@ -31,7 +31,7 @@ use super::recording::{Recording, Returned};
 /// their connections.
 ///
 /// Calls that a connection could no longer take because the node has asked it to finish are sent
-/// again on a new one; a call that the node may have begun is never repeated. When our own
+/// again on a new one; a call that an honest node may have begun is never repeated. When our own
 /// certificate changes, calls go out on a new connection, and the old one ends with the calls that it carries:
 /// so a renewed certificate is in use everywhere soon after, and an old root can be dropped.
 #[derive(Clone)]

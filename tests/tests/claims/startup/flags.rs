@@ -1,11 +1,11 @@
 //! Flags that contradict each other, or that nobody knows.
 
 use anyhow::{Result, ensure};
-use cluster_test::{Leaf, Node, Protection};
+use cluster_test::{Leaf, Listener, LogLine, Node, Protection};
 use cluster_tls::{CredentialPaths, Role};
 
 use super::{Faults, scheduler};
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, PATIENCE};
 
 fn executor_files(fixture: &Fixture) -> Result<CredentialPaths> {
     let leaf = Leaf::new("executor1").with_role(Role::Executor);
@@ -89,4 +89,30 @@ async fn one_file_of_three_is_told_with_the_two_that_are_missing() -> Result<()>
     let faults = Faults::of(launch).await?;
     let missing = "missing: --node-mtls-certificate-file, --node-mtls-key-file";
     faults.tell_only(&["all three files", missing])
+}
+
+#[tokio::test]
+async fn a_rule_gives_certificates_of_another_issuer_their_role() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let leaf = Leaf::new("executor1").with_uri("spiffe://corp.example/ns/prod/sa/spice-executor");
+    let foreign = fixture.pki().write("executor1", &leaf)?;
+    let rule = "spiffe://corp.example/ns/*/sa/spice-executor=executor";
+    let flags = ["--node-mtls-identity", rule];
+
+    let own = Leaf::new("scheduler1").with_role(Role::Scheduler);
+    let arguments = fixture.scheduler_with(fixture.pki().write("scheduler1", &own)?);
+    let scheduler = Node::start(fixture.launch(&arguments, &flags)).await?;
+    let port = scheduler.address(Listener::Internal)?.port();
+    let executor = fixture.executor_with(foreign, port);
+    let _executor = Node::start(fixture.launch(&executor, &flags)).await?;
+    let connected = |line: &LogLine| line.message() == "executor connected";
+    scheduler.log().wait_for(connected, PATIENCE).await?;
+
+    // Without the rule it is nobody, already to itself.
+    let faults = Faults::of(fixture.launch(&executor, &[])).await?;
+    faults.tell_only(&[
+        "executor1.pem",
+        "the path is not <role>/<name>",
+        "add a rule",
+    ])
 }
