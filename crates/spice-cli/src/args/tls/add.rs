@@ -1,0 +1,58 @@
+//! `spice cluster tls add`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use cluster_pki::{Days, Host, NodeName};
+use cluster_tls::Role;
+
+use crate::args::tls::{PkiArgs, ReportArgs, roles};
+
+/// Make a key and a certificate for a node.
+///
+/// The node's name, its full name in the cluster's domain and `localhost` are certified without
+/// being asked for. Written are `ca.pem`, `NAME.pem` and `NAME-key.pem`, the last readable by its
+/// owner only; give all three to the node and to nobody else.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct AddArgs {
+    /// The node: letters, digits, `-`, `_` and `.`.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: NodeName,
+
+    /// Another DNS name, IPv4 or IPv6 address of the node; may be given several times.
+    #[arg(long = "host", value_name = "HOST")]
+    pub(crate) hosts: Vec<Host>,
+
+    /// What the node may act as [default: from the start of its name, else `node`].
+    #[arg(long, value_name = "ROLE", value_parser = roles())]
+    pub(crate) role: Option<Role>,
+
+    /// How many days the certificate is valid; it never outlives the authority.
+    #[arg(long, value_name = "DAYS", default_value_t = Days::LEAF_DEFAULT)]
+    pub(crate) days: Days,
+
+    /// Leave out `localhost`, `127.0.0.1` and `::1`.
+    #[arg(long)]
+    pub(crate) no_localhost: bool,
+
+    #[command(flatten)]
+    pub(crate) pki: PkiArgs,
+
+    /// The directory for the node's files.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+
+    /// Replace the node's certificate and files if they exist.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  spice cluster tls add scheduler1
+  spice cluster tls add executor1 --host executor1.example --host 10.0.0.7
+  spice cluster tls add worker7 --role executor --days 90 --out /etc/spice";
