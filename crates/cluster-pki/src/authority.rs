@@ -1,36 +1,43 @@
 //! The authority: a PKI directory, opened.
 //!
 //! ```text
-//! authority.json      domain, key type, generation in use; its presence makes an authority
+//! authority.json      domain, key type, which root signs; its presence makes an authority
 //! ca-<generation>.pem, ca-<generation>-key.pem
 //! issued.jsonl        every certificate ever signed
+//! revoked.jsonl       every certificate ever revoked
 //! lock                held while an authority is open
 //! ```
 
 mod init;
 mod issue;
+mod plan;
+mod renew;
+mod revoke;
+mod rotate;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-use rcgen::{Issuer, KeyPair, PublicKeyData};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
+use std::time::SystemTime;
 
 use crate::files::{self, FileError};
-use crate::index::{Index, IndexError, IssuedRecord};
+use crate::index::{Index, IssuedRecord};
 use crate::key_type::KeyType;
+use crate::keys::{CaIssuer, KeyError, Keys};
+use crate::lines::RecordError;
 use crate::lock::{DirectoryLock, LockError};
-use crate::mint::fingerprint;
 use crate::name::Domain;
-use crate::policy::Window;
+use crate::passphrase::{NoPassphrase, PassphraseSource};
+use crate::revocations::{Revocations, RevokedRecord};
+use crate::root::Root;
+use crate::roots_file::Roots;
 use crate::settings::{Settings, SettingsError};
+use crate::standing::{self, Certificate};
 
 pub use self::init::{InitError, InitRequest};
-pub use self::issue::{IssueError, Issued, LeafRequest};
+pub use self::issue::{BatchError, IssueError, Issued, LeafRequest};
+pub use self::renew::{Due, RenewRequest};
+pub use self::revoke::{Lists, ListsRequest, RevokeError, RevokeTarget, Revoked};
+pub use self::rotate::{Begun, RootInfo, RotateError, Rotation, RotationRequest};
 
 /// The certificate authority of one cluster.
 ///
@@ -39,27 +46,21 @@ pub use self::issue::{IssueError, Issued, LeafRequest};
 pub struct Authority {
     directory: PathBuf,
     settings: Settings,
-    root: Root,
-    issuer: Issuer<'static, KeyPair>,
+    signing: Root,
+    retiring: Option<Root>,
+    keys: Keys,
     index: Index,
+    revocations: Revocations,
     _lock: DirectoryLock,
 }
 
-/// The public half of the root in use.
-struct Root {
-    pem: String,
-    subject: String,
-    fingerprint: String,
-    window: Window,
-}
-
 impl Authority {
-    /// Opens the authority of a PKI directory.
+    /// Opens the authority of a PKI directory. Its keys stay closed until something is signed.
     ///
     /// # Errors
     ///
     /// [`OpenError::NoAuthority`] where none was made yet; other variants name the file that is
-    /// missing, readable by others, damaged or foreign.
+    /// missing, readable by others or damaged.
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
         let no_authority = || OpenError::NoAuthority {
             directory: directory.to_owned(),
@@ -75,16 +76,38 @@ impl Authority {
     }
 
     fn load(directory: &Path, settings: Settings, lock: DirectoryLock) -> Result<Self, OpenError> {
-        let (certificate, key) = root_files(directory, settings.generation);
-        let (root, issuer) = load_root(&certificate, &key)?;
+        let roots = settings.roots();
+        let retiring = roots
+            .retiring
+            .map(|retiring| Root::load(directory, retiring.generation))
+            .transpose()?;
         Ok(Self {
             directory: directory.to_owned(),
-            settings,
-            root,
-            issuer,
+            signing: Root::load(directory, roots.generation)?,
+            retiring,
+            keys: Keys::default(),
             index: Index::load(directory)?,
+            revocations: Revocations::load(directory)?,
+            settings,
             _lock: lock,
         })
+    }
+
+    /// Opens the keys of the roots, asking for the passphrase of one that has any.
+    ///
+    /// A key without a passphrase needs no unlocking. The keys stay open as long as the value
+    /// lives.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] names the key file and what is wrong with it, or with the passphrase.
+    pub fn unlock(&mut self, passphrases: &mut dyn PassphraseSource) -> Result<(), KeyError> {
+        self.keys
+            .open(&self.directory, &self.signing, passphrases)?;
+        match &self.retiring {
+            Some(root) => self.keys.open(&self.directory, root, passphrases),
+            None => Ok(()),
+        }
     }
 
     /// The PKI directory.
@@ -102,49 +125,81 @@ impl Authority {
         self.settings.key_type
     }
 
-    /// The number of the root in use.
+    /// The number of the root that signs.
     pub fn generation(&self) -> u64 {
-        self.settings.generation
+        self.signing.generation
     }
 
-    /// The roots as nodes read them: the content of their `ca.pem`.
-    pub fn ca_pem(&self) -> &str {
-        &self.root.pem
+    /// The roots as nodes read them: the content of their `ca.pem`. During a rotation it has two,
+    /// the one that signs first.
+    pub fn ca_pem(&self) -> String {
+        let roots = [Some(&self.signing), self.retiring.as_ref()];
+        let texts = roots.into_iter().flatten().map(|root| root.pem.as_str());
+        texts.collect()
     }
 
-    /// The subject of the root in use.
+    /// The subject of the root that signs.
     pub fn subject(&self) -> &str {
-        &self.root.subject
+        &self.signing.subject
     }
 
-    /// SHA-256 of the root in use as lower-case hexadecimal digits.
+    /// SHA-256 of the root that signs as lower-case hexadecimal digits.
     pub fn fingerprint(&self) -> &str {
-        &self.root.fingerprint
+        &self.signing.fingerprint
     }
 
-    /// The first moment of the root in use.
+    /// The first moment of the root that signs.
     pub fn not_before(&self) -> SystemTime {
-        self.root.window.not_before
+        self.signing.window.not_before
     }
 
-    /// The last moment of the root in use; no leaf outlives it.
+    /// The last moment of the root that signs; no leaf outlives it.
     pub fn not_after(&self) -> SystemTime {
-        self.root.window.not_after
+        self.signing.window.not_after
     }
 
     /// Every certificate that was ever signed, oldest first.
     pub fn issued(&self) -> &[IssuedRecord] {
         self.index.records()
     }
+
+    /// Every certificate that was ever revoked, oldest revocation first.
+    pub fn revoked(&self) -> &[RevokedRecord] {
+        self.revocations.records()
+    }
+
+    /// Every certificate that was ever signed and what became of it, oldest first.
+    pub fn certificates(&self, now: SystemTime) -> Vec<Certificate<'_>> {
+        standing::certificates(self.index.records(), &self.revocations, now)
+    }
+
+    /// The key of the root that signs, opened now if it has no passphrase.
+    fn issuer(&mut self) -> Result<&CaIssuer, KeyError> {
+        self.unlock(&mut NoPassphrase)?;
+        self.keys.of(&self.signing)
+    }
+
+    /// The roots as a `ca.pem` is compared with them.
+    fn roots_file(&self) -> Result<Roots, OpenError> {
+        let current = [Some(&self.signing), self.retiring.as_ref()];
+        let current = current.into_iter().flatten();
+        let current = current.map(|root| root.certificate.clone()).collect();
+        let known = Root::load_all(&self.directory)?;
+        Ok(Roots {
+            pem: self.ca_pem(),
+            current,
+            known: known.into_iter().map(|root| root.certificate).collect(),
+        })
+    }
 }
 
 impl fmt::Debug for Authority {
-    /// Everything but the key.
+    /// Everything but the keys.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Authority")
             .field("directory", &self.directory)
             .field("settings", &self.settings)
-            .field("subject", &self.root.subject)
+            .field("subject", &self.signing.subject)
             .finish_non_exhaustive()
     }
 }
@@ -168,80 +223,13 @@ pub enum OpenError {
     /// The settings cannot be read.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The record of issued certificates cannot be read.
+    /// The record of issued or of revoked certificates cannot be read.
     #[error(transparent)]
-    Index(#[from] IndexError),
+    Records(#[from] RecordError),
     /// The CA certificate is not one.
     #[error("{} is not a CA certificate", path.display())]
     Certificate {
         /// The file.
         path: PathBuf,
     },
-    /// The CA key is not one.
-    #[error("{} is not a private key", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Key and certificate were made for each other in no way.
-    #[error("{} is not the key of {}", key.display(), certificate.display())]
-    Mismatch {
-        /// The key file.
-        key: PathBuf,
-        /// The certificate file.
-        certificate: PathBuf,
-    },
-}
-
-/// The certificate and the key file of one generation.
-fn root_files(directory: &Path, generation: u64) -> (PathBuf, PathBuf) {
-    (
-        directory.join(format!("ca-{generation}.pem")),
-        directory.join(format!("ca-{generation}-key.pem")),
-    )
-}
-
-fn load_root(
-    certificate: &Path,
-    key: &Path,
-) -> Result<(Root, Issuer<'static, KeyPair>), OpenError> {
-    let pem = files::read(certificate)?;
-    let secret = files::read_owner_only(key)?;
-    let foreign = || OpenError::Certificate {
-        path: certificate.to_owned(),
-    };
-    let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| foreign())?;
-    let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| foreign())?;
-    if !parsed.is_ca() {
-        return Err(foreign());
-    }
-    let pair = KeyPair::from_pem(&secret).map_err(|_| OpenError::Key {
-        path: key.to_owned(),
-    })?;
-    if parsed.public_key().raw != pair.subject_public_key_info() {
-        return Err(OpenError::Mismatch {
-            key: key.to_owned(),
-            certificate: certificate.to_owned(),
-        });
-    }
-    let issuer = Issuer::from_ca_cert_der(&der, pair).map_err(|_| foreign())?;
-    let root = Root {
-        subject: parsed.subject().to_string(),
-        fingerprint: fingerprint(&der),
-        window: window(&parsed).ok_or_else(foreign)?,
-        pem,
-    };
-    Ok((root, issuer))
-}
-
-fn window(certificate: &X509Certificate<'_>) -> Option<Window> {
-    let time = |seconds: i64| {
-        let since = Duration::from_secs(u64::try_from(seconds).ok()?);
-        SystemTime::UNIX_EPOCH.checked_add(since)
-    };
-    let validity = certificate.validity();
-    Some(Window {
-        not_before: time(validity.not_before.timestamp())?,
-        not_after: time(validity.not_after.timestamp())?,
-    })
 }

@@ -4,8 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A validity in days of 24 hours: 1 to [`Days::LIMIT`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Days(u32);
 
 impl Days {
@@ -38,6 +41,10 @@ impl Days {
         }
     }
 
+    pub(crate) fn leaf_default() -> Self {
+        Self::LEAF_DEFAULT
+    }
+
     /// The number of days.
     pub fn get(self) -> u32 {
         self.0
@@ -53,6 +60,20 @@ impl fmt::Display for Days {
     /// The bare number, as [`FromStr`] reads it.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.0)
+    }
+}
+
+impl TryFrom<u32> for Days {
+    type Error = DaysError;
+
+    fn try_from(days: u32) -> Result<Self, DaysError> {
+        Self::new(days)
+    }
+}
+
+impl From<Days> for u32 {
+    fn from(days: Days) -> Self {
+        days.0
     }
 }
 

@@ -75,15 +75,21 @@ impl StagedFile {
             temporary,
             target: target.to_owned(),
         };
-        write_new(&staged.temporary, access, content)?;
+        create(&staged.temporary, access, content)?;
         Ok(staged)
     }
 
     /// Puts the file in place of whatever has its name.
     pub(crate) fn publish(self) -> Result<(), FileError> {
+        let parent = parent(&self.target).to_owned();
+        self.rename()?;
+        sync_directory(&parent)
+    }
+
+    /// The same, but not yet durable: of many files in one directory the last one publishes all.
+    pub(crate) fn rename(self) -> Result<(), FileError> {
         fs::rename(&self.temporary, &self.target)
-            .map_err(|source| FileError::new("write", &self.target, source))?;
-        sync_parent(&self.target)
+            .map_err(|source| FileError::new("write", &self.target, source))
     }
 }
 
@@ -96,6 +102,12 @@ impl Drop for StagedFile {
 
 /// Creates a file that must not exist, and makes it durable.
 pub(crate) fn write_new(path: &Path, access: Access, content: &[u8]) -> Result<(), FileError> {
+    create(path, access, content)?;
+    sync_directory(parent(path))
+}
+
+/// Creates a file that must not exist. Its content is durable, its name is not yet.
+fn create(path: &Path, access: Access, content: &[u8]) -> Result<(), FileError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -104,8 +116,7 @@ pub(crate) fn write_new(path: &Path, access: Access, content: &[u8]) -> Result<(
         .map_err(|source| FileError::new("create", path, source))?;
     file.write_all(content)
         .and_then(|()| file.sync_all())
-        .map_err(|source| FileError::new("write", path, source))?;
-    sync_parent(path)
+        .map_err(|source| FileError::new("write", path, source))
 }
 
 /// Replaces a file by one rename.
@@ -159,6 +170,12 @@ pub(crate) fn read_owner_only(path: &Path) -> Result<Zeroizing<String>, FileErro
     let mut text = Zeroizing::new(String::with_capacity(room));
     file.read_to_string(&mut text).map_err(fail)?;
     Ok(text)
+}
+
+/// Removes a file whose content must not be kept.
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
+    fs::remove_file(path).map_err(|source| FileError::new("remove", path, source))?;
+    sync_directory(parent(path))
 }
 
 /// Makes a directory that only its owner may enter, or checks that it is one.
@@ -221,15 +238,19 @@ fn temporary_name(target: &Path) -> PathBuf {
     target.with_file_name(format!(".{name}.new"))
 }
 
-fn sync_parent(path: &Path) -> Result<(), FileError> {
-    let parent = match path.parent() {
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
-    };
-    match File::open(parent).and_then(|directory| directory.sync_all()) {
+    }
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), FileError> {
+    match File::open(path).and_then(|directory| directory.sync_all()) {
         // Some file systems know no such call for directories, and order renames by themselves.
         Err(source) if is_unsupported(&source) => Ok(()),
-        result => result.map_err(|source| FileError::new("write", parent, source)),
+        result => result.map_err(|source| FileError::new("write", path, source)),
     }
 }
 

@@ -1,8 +1,7 @@
 //! A record of every certificate the authority ever signed.
 //!
 //! One JSON object per line, oldest first. Records are only added: what was replaced must still
-//! be found when it is to be revoked. The file is replaced as a whole, so that a crash leaves
-//! either the old or the new one, never a torn line.
+//! be found when it is to be revoked.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -10,7 +9,8 @@ use std::time::SystemTime;
 use cluster_tls::{Name, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::files::{self, Access, FileError};
+use crate::days::Days;
+use crate::lines::{self, RecordError};
 use crate::name::NodeName;
 use crate::stored::{name_list, role_word, unix_seconds};
 
@@ -43,26 +43,34 @@ pub struct IssuedRecord {
     pub issued_at: SystemTime,
     /// Which of the authority's roots signed it.
     pub generation: u64,
+    /// The validity that was asked for, which a renewal asks for again.
+    #[serde(default = "Days::leaf_default")]
+    pub days: Days,
+    /// Who made its key.
+    #[serde(default)]
+    pub key: KeyOrigin,
 }
 
-/// Why the record of issued certificates cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+/// Who made the key of a certificate, and so who can make the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum IndexError {
-    /// The file cannot be used.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// A line is not what this program writes.
-    #[error("line {line} of {} is damaged", path.display())]
-    Damaged {
-        /// The index file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// Where in the line and why.
-        #[source]
-        source: serde_json::Error,
-    },
+pub enum KeyOrigin {
+    /// The authority, which wrote it beside the certificate.
+    #[default]
+    Authority,
+    /// The node: the authority has only seen its signing request.
+    Request,
+}
+
+impl KeyOrigin {
+    /// The word for it in files and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authority => "authority",
+            Self::Request => "request",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -73,20 +81,9 @@ pub(crate) struct Index {
 
 impl Index {
     /// Reads the index; an authority that issued nothing yet has no file.
-    pub(crate) fn load(directory: &Path) -> Result<Self, IndexError> {
+    pub(crate) fn load(directory: &Path) -> Result<Self, RecordError> {
         let path = directory.join("issued.jsonl");
-        let text = files::read_optional(&path)?.unwrap_or_default();
-        let records = text
-            .lines()
-            .enumerate()
-            .map(|(number, line)| {
-                serde_json::from_str(line).map_err(|source| IndexError::Damaged {
-                    path: path.clone(),
-                    line: number + 1,
-                    source,
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let records = lines::read(&path)?;
         Ok(Self { path, records })
     }
 
@@ -102,20 +99,10 @@ impl Index {
             .rfind(|record| record.name.canonical() == canonical)
     }
 
-    /// Adds a record, on disk before in memory.
-    pub(crate) fn append(&mut self, record: IssuedRecord) -> Result<(), IndexError> {
-        let mut text = String::new();
-        for (number, record) in self.records.iter().chain([&record]).enumerate() {
-            let line = serde_json::to_string(record).map_err(|source| IndexError::Damaged {
-                path: self.path.clone(),
-                line: number + 1,
-                source,
-            })?;
-            text.push_str(&line);
-            text.push('\n');
-        }
-        files::replace(&self.path, Access::Owner, text.as_bytes())?;
-        self.records.push(record);
+    /// Adds records together, on disk before in memory.
+    pub(crate) fn append(&mut self, records: Vec<IssuedRecord>) -> Result<(), RecordError> {
+        lines::append(&self.path, &self.records, &records)?;
+        self.records.extend(records);
         Ok(())
     }
 }
@@ -140,6 +127,8 @@ mod tests {
             not_after: at(2),
             issued_at: at(3),
             generation: 1,
+            days: Days::LEAF_DEFAULT,
+            key: KeyOrigin::Authority,
         }
     }
 
@@ -148,8 +137,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut index = Index::load(dir.path()).unwrap();
         assert!(index.records().is_empty());
-        index.append(record("a", "01")).unwrap();
-        index.append(record("b", "02")).unwrap();
+        index.append(vec![record("a", "01")]).unwrap();
+        index.append(vec![record("b", "02")]).unwrap();
         let read = Index::load(dir.path()).unwrap();
         assert_eq!(read.records(), [record("a", "01"), record("b", "02")]);
     }
@@ -158,8 +147,8 @@ mod tests {
     fn the_current_certificate_is_the_newest_whatever_the_case() {
         let dir = tempfile::tempdir().unwrap();
         let mut index = Index::load(dir.path()).unwrap();
-        index.append(record("a", "01")).unwrap();
-        index.append(record("A", "02")).unwrap();
+        index.append(vec![record("a", "01")]).unwrap();
+        index.append(vec![record("A", "02")]).unwrap();
         let current = index.current(&"a".parse().unwrap()).unwrap();
         assert_eq!(current.serial, "02");
         assert!(index.current(&"b".parse().unwrap()).is_none());
@@ -169,24 +158,36 @@ mod tests {
     fn a_half_written_successor_does_not_disturb() {
         let dir = tempfile::tempdir().unwrap();
         let mut index = Index::load(dir.path()).unwrap();
-        index.append(record("a", "01")).unwrap();
+        index.append(vec![record("a", "01")]).unwrap();
         fs::write(dir.path().join(".issued.jsonl.new"), "{\"name\":\"b").unwrap();
         let mut index = Index::load(dir.path()).unwrap();
         assert_eq!(index.records().len(), 1);
-        index.append(record("b", "02")).unwrap();
+        index.append(vec![record("b", "02")]).unwrap();
         assert_eq!(Index::load(dir.path()).unwrap().records().len(), 2);
+    }
+
+    #[test]
+    fn a_line_of_before_renewals_is_read_with_what_it_must_have_meant() {
+        let line = r#"{"name":"a","role":"executor","uri":"spiffe://d/executor/a","names":["a"],
+            "serial":"01","fingerprint":"00","not_before_unix_s":1,"not_after_unix_s":2,
+            "issued_at_unix_s":3,"generation":1}"#;
+        let read: IssuedRecord = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (read.days, read.key),
+            (Days::LEAF_DEFAULT, KeyOrigin::Authority)
+        );
     }
 
     #[test]
     fn a_damaged_line_is_named_and_never_skipped() {
         let dir = tempfile::tempdir().unwrap();
         let mut index = Index::load(dir.path()).unwrap();
-        index.append(record("a", "01")).unwrap();
+        index.append(vec![record("a", "01")]).unwrap();
         let path = dir.path().join("issued.jsonl");
         let mut text = fs::read_to_string(&path).unwrap();
         text.push_str("{\"name\":");
         fs::write(&path, text).unwrap();
         let error = Index::load(dir.path()).unwrap_err();
-        assert!(matches!(error, IndexError::Damaged { line: 2, .. }));
+        assert!(matches!(error, RecordError::Damaged { line: 2, .. }));
     }
 }

@@ -33,32 +33,49 @@
 //! File modes, locks and atomic renames are those of Unix; this crate builds nowhere else.
 
 mod authority;
+mod crl;
 mod days;
 mod files;
 mod index;
 mod key_type;
+mod keys;
+mod lines;
 mod lock;
 mod mint;
 mod name;
 mod output;
+mod passphrase;
 mod policy;
+mod revocations;
 mod role;
+mod root;
+mod roots_file;
+mod rotation;
 mod settings;
+mod standing;
 mod stored;
 mod timestamp;
 
 pub use crate::authority::{
-    Authority, InitError, InitRequest, IssueError, Issued, LeafRequest, OpenError,
+    Authority, BatchError, Begun, Due, InitError, InitRequest, IssueError, Issued, LeafRequest,
+    Lists, ListsRequest, OpenError, RenewRequest, RevokeError, RevokeTarget, Revoked, RootInfo,
+    RotateError, Rotation, RotationRequest,
 };
 pub use crate::days::{Days, DaysError};
 pub use crate::files::FileError;
-pub use crate::index::{IndexError, IssuedRecord};
+pub use crate::index::{IssuedRecord, KeyOrigin};
 pub use crate::key_type::{KeyType, UnknownKeyType};
+pub use crate::keys::KeyError;
+pub use crate::lines::RecordError;
 pub use crate::lock::LockError;
 pub use crate::mint::MintError;
 pub use crate::name::{Domain, Host, NameError, NodeName};
 pub use crate::output::{Existing, NodeFiles, OutputError};
+pub use crate::passphrase::{NoPassphrase, Passphrase, PassphraseError, PassphraseSource};
 pub use crate::policy::{Localhost, ValidityError, Warning};
+pub use crate::revocations::{RevocationReason, RevokedRecord, UnknownReason};
 pub use crate::role::RoleReason;
+pub use crate::rotation::{Aborted, RotationError};
 pub use crate::settings::SettingsError;
+pub use crate::standing::{Certificate, Standing};
 pub use crate::timestamp::Timestamp;

@@ -232,7 +232,7 @@ fn key_error(key_type: KeyType, source: impl Error + Send + Sync + 'static) -> M
     MintError::Key { key_type, source }
 }
 
-fn sign_error(source: rcgen::Error) -> MintError {
+pub(crate) fn sign_error(source: rcgen::Error) -> MintError {
     let source = Box::new(source);
     MintError::Sign { source }
 }

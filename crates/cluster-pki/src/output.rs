@@ -15,6 +15,9 @@ pub enum Existing {
     Refuse,
     /// Replace the node's certificate and key. Roots of another authority are never replaced.
     Replace,
+    /// Replace them, and refuse where there are none: a renewal in the wrong directory would
+    /// leave the node with its old certificate.
+    Require,
 }
 
 /// Where a node's files are.
@@ -61,6 +64,18 @@ pub enum OutputError {
         /// The first such file.
         path: PathBuf,
     },
+    /// A file that was to be replaced does not exist.
+    #[error("{} does not exist", path.display())]
+    Missing {
+        /// The first such file.
+        path: PathBuf,
+    },
+    /// A deny-list that was written by hand is not replaced: it may hold what no authority knows.
+    #[error("{} was not written by this authority", path.display())]
+    ForeignList {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something other than a file has that name.
     #[error("{} is a directory", path.display())]
     Directory {
@@ -75,61 +90,44 @@ pub enum OutputError {
 /// All of a node's files, complete under temporary names.
 #[derive(Debug)]
 pub(crate) struct StagedNode {
-    ca: Option<StagedFile>,
     certificate: StagedFile,
-    key: StagedFile,
+    key: Option<StagedFile>,
 }
 
 impl StagedNode {
-    pub(crate) fn write(
-        files: &NodeFiles,
-        ca_pem: &str,
-        minted: &Minted,
-    ) -> Result<Self, FileError> {
-        let leaf = minted.certificate_pem.as_bytes();
-        let key = minted.key_pem.as_bytes();
+    /// A certificate and the key that was made for it.
+    pub(crate) fn write(files: &NodeFiles, minted: &Minted) -> Result<Self, FileError> {
+        let key = StagedFile::write(&files.key, Access::Owner, minted.key_pem.as_bytes())?;
+        let staged = Self::certificate(&files.certificate, &minted.certificate_pem)?;
         Ok(Self {
-            ca: stage_ca(&files.ca, ca_pem)?,
-            certificate: StagedFile::write(&files.certificate, Access::Everyone, leaf)?,
-            key: StagedFile::write(&files.key, Access::Owner, key)?,
+            key: Some(key),
+            ..staged
         })
     }
 
-    /// The certificate comes last: where it is new, its roots and its key are there too.
-    pub(crate) fn publish(self) -> Result<(), FileError> {
-        if let Some(ca) = self.ca {
-            ca.publish()?;
+    /// A certificate whose key is the node's own.
+    pub(crate) fn certificate(path: &Path, pem: &str) -> Result<Self, FileError> {
+        Ok(Self {
+            certificate: StagedFile::write(path, Access::Everyone, pem.as_bytes())?,
+            key: None,
+        })
+    }
+
+    /// The certificate comes last: where it is new, its key is there too. What is here is durable
+    /// when its directory is.
+    pub(crate) fn rename(self) -> Result<(), FileError> {
+        if let Some(key) = self.key {
+            key.rename()?;
         }
-        self.key.publish()?;
-        self.certificate.publish()
+        self.certificate.rename()
     }
 }
 
 /// Checks everything that can be checked before anything is signed.
-pub(crate) fn check(
-    files: &NodeFiles,
-    ca_pem: &str,
-    existing: Existing,
-) -> Result<(), OutputError> {
-    // Our roots among others are a rotation under way: the file is good as it is.
-    if let Some(text) = files::read_optional(&files.ca)?
-        && !text.contains(ca_pem.trim())
-    {
-        return Err(OutputError::OtherAuthority {
-            path: files.ca.clone(),
-        });
-    }
+pub(crate) fn check(files: &NodeFiles, existing: Existing) -> Result<(), OutputError> {
     [&files.certificate, &files.key]
         .into_iter()
         .try_for_each(|path| check_target(path, existing))
-}
-
-/// Stages the roots for a directory, or nothing where they are already.
-pub(crate) fn stage_ca(path: &Path, ca_pem: &str) -> Result<Option<StagedFile>, FileError> {
-    if files::read_optional(path)?.is_some() {
-        return Ok(None);
-    }
-    StagedFile::write(path, Access::Everyone, ca_pem.as_bytes()).map(Some)
 }
 
 /// Makes the directory for the files unless it is there.
@@ -151,7 +149,10 @@ fn check_target(path: &Path, existing: Existing) -> Result<(), OutputError> {
     let path = path.to_owned();
     match existing {
         Existing::Refuse if files::exists(&path)? => Err(OutputError::Exists { path }),
-        Existing::Replace if path.is_dir() => Err(OutputError::Directory { path }),
+        Existing::Require if !files::exists(&path)? => Err(OutputError::Missing { path }),
+        Existing::Replace | Existing::Require if path.is_dir() => {
+            Err(OutputError::Directory { path })
+        }
         _ => Ok(()),
     }
 }

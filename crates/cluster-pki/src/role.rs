@@ -14,6 +14,8 @@ pub enum RoleReason {
     Requested,
     /// The node's name starts with the role's word.
     NamePrefix(Role),
+    /// It is the role that the certificate before it stated.
+    Renewed,
     /// Neither: such a node may act as a scheduler and as an executor.
     Default,
 }
@@ -23,6 +25,7 @@ impl fmt::Display for RoleReason {
         match self {
             Self::Requested => out.write_str("as requested"),
             Self::NamePrefix(role) => write!(out, "from the name, which starts with `{role}`"),
+            Self::Renewed => out.write_str("as before"),
             Self::Default => out.write_str("the default: it may act as scheduler and as executor"),
         }
     }
@@ -33,7 +36,7 @@ pub(crate) fn decide_role(requested: Option<Role>, name: &NodeName) -> (Role, Ro
         return (role, RoleReason::Requested);
     }
     let canonical = name.canonical();
-    [Role::Scheduler, Role::Executor]
+    [Role::Scheduler, Role::Executor, Role::Client]
         .into_iter()
         .find(|role| canonical.starts_with(role.as_str()))
         .map_or((Role::Node, RoleReason::Default), |role| {
@@ -55,6 +58,7 @@ mod tests {
             ("scheduler1", Role::Scheduler),
             ("Scheduler", Role::Scheduler),
             ("executor-7.rack3", Role::Executor),
+            ("client1", Role::Client),
         ];
         for (name, role) in table {
             assert_eq!(decided(None, name), (role, RoleReason::NamePrefix(role)));

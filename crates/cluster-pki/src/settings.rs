@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::{self, Access, FileError};
 use crate::key_type::KeyType;
 use crate::name::Domain;
+use crate::rotation::{Retiring, RootState};
 use crate::stored::unix_seconds;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +17,15 @@ pub(crate) struct Settings {
     schema_version: u32,
     pub(crate) domain: Domain,
     pub(crate) key_type: KeyType,
-    /// Names the pair of files in use, `ca-<generation>.pem` and its key. Writing this number
-    /// is what makes an authority, and what will switch it to another root.
-    pub(crate) generation: u64,
+    /// Names the pair of files that signs, `ca-<generation>.pem` and its key. Writing this number
+    /// is what makes an authority, and what switches it to another root.
+    generation: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retiring: Option<Retiring>,
+    /// The number of the newest revocation lists; 0 before the first. Numbers only rise
+    /// (RFC 5280, section 5.2.3).
+    #[serde(default)]
+    pub(crate) crl_number: u64,
     #[serde(rename = "created_at_unix_s", with = "unix_seconds")]
     pub(crate) created_at: SystemTime,
 }
@@ -35,7 +42,26 @@ impl Settings {
             domain,
             key_type,
             generation,
+            retiring: None,
+            crl_number: 0,
             created_at,
+        }
+    }
+
+    /// Which roots there are, and what each is for.
+    pub(crate) fn roots(&self) -> RootState {
+        RootState {
+            generation: self.generation,
+            retiring: self.retiring,
+        }
+    }
+
+    /// The same authority with these roots.
+    pub(crate) fn with_roots(&self, roots: RootState) -> Self {
+        Self {
+            generation: roots.generation,
+            retiring: roots.retiring,
+            ..self.clone()
         }
     }
 
@@ -125,6 +151,18 @@ mod tests {
         assert_eq!(Settings::load(dir.path()).unwrap(), None);
         settings().store(dir.path()).unwrap();
         assert_eq!(Settings::load(dir.path()).unwrap(), Some(settings()));
+    }
+
+    #[test]
+    fn reads_back_a_rotation_under_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::UNIX_EPOCH;
+        let roots = settings().roots().started(2, now).unwrap();
+        let rotating = settings().with_roots(roots);
+        rotating.store(dir.path()).unwrap();
+        let read = Settings::load(dir.path()).unwrap().unwrap();
+        assert_eq!(read, rotating);
+        assert_eq!(read.roots(), roots);
     }
 
     #[test]

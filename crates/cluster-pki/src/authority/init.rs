@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::authority::{Authority, OpenError, root_files};
+use crate::authority::{Authority, OpenError};
 use crate::days::Days;
 use crate::files::{self, Access, FileError, StagedFile};
 use crate::key_type::KeyType;
@@ -11,11 +11,13 @@ use crate::lock::{DirectoryLock, LockError};
 use crate::mint::{MintError, Minted, RootPlan, mint_root};
 use crate::name::Domain;
 use crate::output::{self, OutputError};
+use crate::passphrase::{self, Passphrase, PassphraseError};
 use crate::policy::Window;
+use crate::root::{certificate_file, free_generation, key_file};
 use crate::settings::{Settings, SettingsError};
 
 /// What an authority is to be.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct InitRequest {
     /// The cluster's domain.
     pub domain: Domain,
@@ -25,16 +27,19 @@ pub struct InitRequest {
     pub key_type: KeyType,
     /// A directory that gets a copy of the roots as `ca.pem`, if any.
     pub out: Option<PathBuf>,
+    /// What the key on disk is encrypted with, if anything.
+    pub passphrase: Option<Passphrase>,
 }
 
 impl Default for InitRequest {
-    /// `cluster.local`, ten years, P-256, no copy.
+    /// `cluster.local`, ten years, P-256, no copy, no passphrase.
     fn default() -> Self {
         Self {
             domain: Domain::default(),
             days: Days::AUTHORITY_DEFAULT,
             key_type: KeyType::default(),
             out: None,
+            passphrase: None,
         }
     }
 }
@@ -65,6 +70,9 @@ pub enum InitError {
     /// The key or the certificate could not be made.
     #[error(transparent)]
     Mint(#[from] MintError),
+    /// The key could not be encrypted.
+    #[error("cannot encrypt the authority's key")]
+    Passphrase(#[source] PassphraseError),
     /// The authority was made, but cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -109,13 +117,8 @@ fn make(directory: &Path, request: &InitRequest, now: SystemTime) -> Result<Sett
         window: Window::starting(now, request.days),
     })?;
     let copy = stage_copy(request.out.as_deref(), directory, &minted)?;
-    let (certificate, key) = root_files(directory, generation);
-    files::write_new(&key, Access::Owner, minted.key_pem.as_bytes())?;
-    files::write_new(
-        &certificate,
-        Access::Owner,
-        minted.certificate_pem.as_bytes(),
-    )?;
+    let secret = request.passphrase.as_ref();
+    store_root(directory, generation, &minted, secret)?;
     let settings = Settings::new(request.domain.clone(), request.key_type, generation, now);
     settings.store(directory)?;
     if let Some(copy) = copy {
@@ -141,17 +144,60 @@ fn stage_copy(
     let Some(out) = out else { return Ok(None) };
     output::make_directory(out, pki)?;
     let path = output::ca_file(out);
-    Ok(output::stage_ca(&path, &minted.certificate_pem)?)
+    let pem = minted.certificate_pem.as_bytes();
+    Ok(Some(StagedFile::write(&path, Access::Everyone, pem)?))
 }
 
-fn free_generation(directory: &Path) -> Result<u64, FileError> {
-    let mut generation = 1;
-    loop {
-        let (certificate, key) = root_files(directory, generation);
-        if !files::exists(&certificate)? && !files::exists(&key)? {
-            return Ok(generation);
+/// Writes key and certificate of a root, which belong to nothing until the settings name them.
+pub(super) fn store_root(
+    directory: &Path,
+    generation: u64,
+    minted: &Minted,
+    secret: Option<&Passphrase>,
+) -> Result<(), StoreError> {
+    let sealed = secret.map(|secret| passphrase::seal(&minted.key_pem, secret));
+    let sealed = sealed.transpose()?;
+    let key = sealed.as_ref().unwrap_or(&minted.key_pem);
+    let (certificate, pem) = (
+        certificate_file(directory, generation),
+        &minted.certificate_pem,
+    );
+    files::write_new(
+        &key_file(directory, generation),
+        Access::Owner,
+        key.as_bytes(),
+    )?;
+    Ok(files::write_new(
+        &certificate,
+        Access::Owner,
+        pem.as_bytes(),
+    )?)
+}
+
+/// Why a root could not be written.
+pub(super) enum StoreError {
+    File(FileError),
+    Passphrase(PassphraseError),
+}
+
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<PassphraseError> for StoreError {
+    fn from(error: PassphraseError) -> Self {
+        Self::Passphrase(error)
+    }
+}
+
+impl From<StoreError> for InitError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::File(error) => Self::File(error),
+            StoreError::Passphrase(error) => Self::Passphrase(error),
         }
-        generation += 1;
     }
 }
 

@@ -1,18 +1,23 @@
-//! Signing a leaf for a node and writing its files.
+//! Which certificate a node is to have, and what comes of asking for it.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use cluster_tls::{Name, Role};
+use cluster_tls::Role;
 
-use crate::authority::Authority;
+use super::plan::Plan;
+use crate::authority::{Authority, OpenError};
 use crate::days::Days;
 use crate::files::FileError;
-use crate::index::{IndexError, IssuedRecord};
-use crate::mint::{LeafPlan, MintError, Minted, fingerprint, mint_leaf};
+use crate::index::IssuedRecord;
+use crate::keys::KeyError;
+use crate::lines::RecordError;
+use crate::mint::MintError;
 use crate::name::{Host, NodeName};
-use crate::output::{self, Existing, NodeFiles, OutputError, StagedNode};
-use crate::policy::{self, Localhost, ValidityError, Warning, Window};
+use crate::output::{Existing, NodeFiles, OutputError};
+use crate::policy::{self, Localhost, ValidityError, Warning};
 use crate::role::{RoleReason, decide_role};
 
 /// Which certificate a node is to have.
@@ -92,49 +97,113 @@ pub enum IssueError {
     Mint(#[from] MintError),
     /// The certificate could not be recorded.
     #[error(transparent)]
-    Index(#[from] IndexError),
+    Records(#[from] RecordError),
+    /// The authority's key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The authority's roots cannot be read.
+    #[error(transparent)]
+    Roots(#[from] OpenError),
+    /// A node was asked for two times.
+    #[error("the node `{0}` is named twice")]
+    Twice(NodeName),
+    /// A node without a certificate cannot be renewed.
+    #[error("the node `{0}` has no certificate to renew")]
+    NeverIssued(NodeName),
+    /// A certificate that was revoked is not renewed: whoever had its key would be let in again.
+    #[error("the certificate of `{}` was revoked", current.name)]
+    Revoked {
+        /// Its newest certificate.
+        current: Box<IssuedRecord>,
+    },
+    /// The key is the node's own, and only the node can make a request with another one.
+    #[error("the key of `{}` is its own: its certificate came from a signing request", current.name)]
+    OwnKey {
+        /// Its newest certificate.
+        current: Box<IssuedRecord>,
+    },
+    /// It was stopped before anything was recorded.
+    #[error("stopped; nothing was issued")]
+    Interrupted,
+}
+
+/// Why none of many certificates was issued.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// Requests that cannot be granted, each with its place among them.
+    #[error("{} of the requests cannot be granted", .0.len())]
+    Requests(Vec<(usize, IssueError)>),
+    /// It went wrong while they were made.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
 }
 
 impl Authority {
     /// Issues a certificate for a node and writes its files.
-    ///
-    /// The order of the writes is chosen for a crash between any two of them:
-    ///
-    /// 1. All files, complete, under temporary names beside their targets. A crash here leaves
-    ///    nothing that anybody uses, and the next run removes it.
-    /// 2. The record. From here on the node counts as issued; a crash leaves a record without
-    ///    files, and issuing again with [`Existing::Replace`] heals it. The other order could
-    ///    leave a certificate in use that no record knows and nobody could revoke.
-    /// 3. The renames: roots, key, certificate.
     ///
     /// # Errors
     ///
     /// [`IssueError::AlreadyIssued`] and [`IssueError::Output`] when something would be
     /// overwritten; whatever the error, no file of the node is half-written.
     pub fn issue(&mut self, request: &LeafRequest, now: SystemTime) -> Result<Issued, IssueError> {
-        let decision = self.decide(request, now)?;
-        let files = NodeFiles::new(&request.out, &request.name);
-        output::make_directory(&request.out, &self.directory)?;
-        output::check(&files, self.ca_pem(), request.existing)?;
-        let minted = self.mint(request, &decision)?;
-        let staged = StagedNode::write(&files, self.ca_pem(), &minted)?;
-        let record = self.record(request, &decision, &minted);
-        self.index.append(record.clone())?;
-        staged.publish()?;
-        Ok(Issued {
-            record,
-            role_reason: decision.role_reason,
-            files,
-            replaced: decision.replaced,
-            warnings: decision.warnings,
-        })
+        let plan = self.decide(request, now)?;
+        self.check_places(&plan, &self.roots_file()?)?;
+        self.carry_out_one(plan, now)
     }
 
-    /// Everything that needs no file but the index, which was read under the lock.
-    fn decide(&self, request: &LeafRequest, now: SystemTime) -> Result<Decision, IssueError> {
+    /// Issues certificates for many nodes: all of them, or none.
+    ///
+    /// `progress` is told after each how many are made, and may end it all: nothing has happened
+    /// then.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the requests at once, with the place of each in `requests`;
+    /// or what went wrong while the certificates were made.
+    pub fn issue_all(
+        &mut self,
+        requests: &[LeafRequest],
+        now: SystemTime,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Vec<Issued>, BatchError> {
+        let roots = self.roots_file().map_err(IssueError::from)?;
+        let mut seen = HashSet::new();
+        let mut faults = Vec::new();
+        let mut plans = Vec::with_capacity(requests.len());
+        for (at, request) in requests.iter().enumerate() {
+            let plan = if seen.insert(request.name.canonical()) {
+                self.decide(request, now)
+            } else {
+                Err(IssueError::Twice(request.name.clone()))
+            };
+            match plan.and_then(|plan| Ok(self.check_places(&plan, &roots).map(|()| plan)?)) {
+                Ok(plan) => plans.push(plan),
+                Err(error) => faults.push((at, error)),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(BatchError::Requests(faults));
+        }
+        Ok(self.carry_out(plans, now, progress)?)
+    }
+
+    pub(super) fn carry_out_one(
+        &mut self,
+        plan: Plan,
+        now: SystemTime,
+    ) -> Result<Issued, IssueError> {
+        let issued = self.carry_out(vec![plan], now, &mut |_| ControlFlow::Continue(()))?;
+        issued.into_iter().next().ok_or(IssueError::Interrupted)
+    }
+
+    /// Everything that needs no file but the records, which were read under the lock.
+    fn decide(&self, request: &LeafRequest, now: SystemTime) -> Result<Plan, IssueError> {
         let name = &request.name;
         let replaced = self.index.current(name).cloned();
-        if let (Some(current), Existing::Refuse) = (&replaced, request.existing) {
+        if let (Some(current), Existing::Refuse) = (&replaced, request.existing)
+            && self.revocations.of(&current.serial).is_none()
+        {
             let current = Box::new(current.clone());
             return Err(IssueError::AlreadyIssued { current });
         }
@@ -142,56 +211,20 @@ impl Authority {
         if role == Role::Unspecified {
             return Err(IssueError::Role(role));
         }
-        let (window, warnings) = policy::leaf_window(now, request.days, self.root.window)?;
+        let (window, warnings) = policy::leaf_window(now, request.days, self.signing.window)?;
         let domain = self.domain();
-        Ok(Decision {
+        Ok(Plan {
+            name: name.clone(),
             role,
             role_reason,
             names: policy::leaf_names(name, domain, &request.hosts, request.localhost),
             uri: policy::identity_uri(domain, role, name),
             window,
+            days: request.days,
             warnings,
             replaced,
-            now,
+            files: NodeFiles::new(&request.out, name),
+            existing: request.existing,
         })
     }
-
-    fn mint(&self, request: &LeafRequest, decision: &Decision) -> Result<Minted, MintError> {
-        let plan = LeafPlan {
-            name: &request.name,
-            domain: self.domain(),
-            names: &decision.names,
-            uri: &decision.uri,
-            key_type: self.key_type(),
-            window: decision.window,
-        };
-        mint_leaf(&plan, &self.issuer)
-    }
-
-    fn record(&self, request: &LeafRequest, decision: &Decision, minted: &Minted) -> IssuedRecord {
-        IssuedRecord {
-            name: request.name.clone(),
-            role: decision.role,
-            uri: decision.uri.clone(),
-            names: decision.names.clone(),
-            serial: minted.serial.hex(),
-            fingerprint: fingerprint(&minted.certificate),
-            not_before: decision.window.not_before,
-            not_after: decision.window.not_after,
-            issued_at: decision.now,
-            generation: self.generation(),
-        }
-    }
-}
-
-/// What a certificate will say and why, before any key is made.
-struct Decision {
-    role: Role,
-    role_reason: RoleReason,
-    names: Vec<Name>,
-    uri: String,
-    window: Window,
-    warnings: Vec<Warning>,
-    replaced: Option<IssuedRecord>,
-    now: SystemTime,
 }

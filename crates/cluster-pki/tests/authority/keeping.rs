@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
 use cluster_pki::{
-    Authority, Existing, InitError, InitRequest, IssueError, OpenError, OutputError,
+    Authority, Existing, InitError, InitRequest, IssueError, KeyError, OpenError, OutputError,
 };
 use cluster_tls::Role;
 
@@ -37,7 +37,7 @@ fn a_node_gets_three_files_and_the_key_is_its_owners() {
 #[test]
 fn an_authority_is_never_overwritten() {
     let fixture = Fixture::new();
-    let first = fixture.init().ca_pem().to_owned();
+    let first = fixture.init().ca_pem();
     let error = Authority::init(&fixture.pki(), &InitRequest::default(), now()).unwrap_err();
     assert!(matches!(error, InitError::Exists { .. }));
     assert_eq!(Authority::open(&fixture.pki()).unwrap().ca_pem(), first);
@@ -75,25 +75,32 @@ fn a_directory_that_others_may_enter_holds_no_authority() {
 }
 
 #[test]
-fn a_ca_key_that_others_may_read_is_refused() {
+fn a_ca_key_that_others_may_read_signs_nothing() {
     let fixture = Fixture::new();
     drop(fixture.init());
     let key = fixture.pki().join("ca-1-key.pem");
+    let issue = |name| {
+        let mut authority = Authority::open(&fixture.pki()).unwrap();
+        authority.issue(&fixture.request(name), now())
+    };
     fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
-    assert!(matches!(
-        Authority::open(&fixture.pki()),
-        Err(OpenError::File(_))
-    ));
+    let error = issue("n1").unwrap_err();
+    assert!(matches!(error, IssueError::Key(KeyError::File(_))));
+    assert!(Authority::open(&fixture.pki()).unwrap().issued().is_empty());
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    issue("n1").unwrap();
 }
 
 #[test]
-fn the_key_of_another_authority_is_refused() {
+fn the_key_of_another_authority_signs_nothing() {
     let (ours, theirs) = (Fixture::new(), Fixture::new());
     drop((ours.init(), theirs.init()));
     let key = |fixture: &Fixture| fixture.pki().join("ca-1-key.pem");
     fs::copy(key(&theirs), key(&ours)).unwrap();
-    let error = Authority::open(&ours.pki()).unwrap_err();
-    assert!(matches!(error, OpenError::Mismatch { .. }));
+    let mut authority = Authority::open(&ours.pki()).unwrap();
+    let error = authority.issue(&ours.request("n1"), now()).unwrap_err();
+    assert!(matches!(error, IssueError::Key(KeyError::Mismatch { .. })));
+    assert_eq!(names_in(&ours.out()), [""; 0]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
         days: args.days,
         key_type: args.key_type,
         out: Some(out_directory(&args.out).to_owned()),
+        passphrase: None,
     };
     let authority = Authority::init(pki.path(), &request, SystemTime::now())
         .map_err(|error| explain(&error, &pki))?;

@@ -1,0 +1,142 @@
+//! Certificates that were decided upon, and the writes that make them.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::SystemTime;
+
+use cluster_tls::{Name, Role};
+
+use super::{Authority, IssueError, Issued};
+use crate::days::Days;
+use crate::files::{self, StagedFile};
+use crate::index::{IssuedRecord, KeyOrigin};
+use crate::mint::{LeafPlan, Minted, fingerprint, mint_leaf};
+use crate::name::NodeName;
+use crate::output::{self, Existing, NodeFiles, OutputError, StagedNode};
+use crate::policy::{Warning, Window};
+use crate::role::RoleReason;
+use crate::roots_file::Roots;
+
+/// Told after each certificate how many are made, and asked whether to go on.
+pub(super) type Progress<'a> = &'a mut dyn FnMut(usize) -> ControlFlow<()>;
+
+/// What a certificate will say and why, before any key is made.
+pub(super) struct Plan {
+    pub(super) name: NodeName,
+    pub(super) role: Role,
+    pub(super) role_reason: RoleReason,
+    pub(super) names: Vec<Name>,
+    pub(super) uri: String,
+    pub(super) window: Window,
+    pub(super) days: Days,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) replaced: Option<IssuedRecord>,
+    pub(super) files: NodeFiles,
+    pub(super) existing: Existing,
+}
+
+impl Authority {
+    /// Makes certificates together: all of them, or none.
+    ///
+    /// The order of the writes is chosen for a crash between any two of them:
+    ///
+    /// 1. All files, complete, under temporary names beside their targets. A crash here leaves
+    ///    nothing that anybody uses, and the next run removes it.
+    /// 2. The records, in one write. From here on the nodes count as issued; a crash leaves
+    ///    records without files, and issuing again with [`Existing::Replace`] heals it. The other
+    ///    order could leave a certificate in use that no record knows and nobody could revoke.
+    /// 3. The renames: roots, then key and certificate of each node.
+    pub(super) fn carry_out(
+        &mut self,
+        plans: Vec<Plan>,
+        now: SystemTime,
+        progress: Progress<'_>,
+    ) -> Result<Vec<Issued>, IssueError> {
+        self.issuer()?;
+        let roots = self.stage_roots(&plans)?;
+        let mut nodes = Vec::with_capacity(plans.len());
+        let mut issued = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let minted = self.mint(&plan)?;
+            nodes.push(StagedNode::write(&plan.files, &minted)?);
+            issued.push(self.issued_by(plan, &minted, now));
+            if progress(issued.len()).is_break() {
+                return Err(IssueError::Interrupted);
+            }
+        }
+        let records = issued.iter().map(|issued| issued.record.clone());
+        self.index.append(records.collect())?;
+        roots.into_iter().try_for_each(StagedFile::rename)?;
+        nodes.into_iter().try_for_each(StagedNode::rename)?;
+        let certificates = issued
+            .iter()
+            .map(|issued| issued.files.certificate.as_path());
+        for directory in directories(certificates) {
+            files::sync_directory(directory)?;
+        }
+        Ok(issued)
+    }
+
+    /// Checks the places that the files go to; nothing is signed before.
+    pub(super) fn check_places(&self, plan: &Plan, roots: &Roots) -> Result<(), OutputError> {
+        output::make_directory(parent(&plan.files.certificate), &self.directory)?;
+        roots.check(&plan.files.ca)?;
+        output::check(&plan.files, plan.existing)
+    }
+
+    fn stage_roots(&self, plans: &[Plan]) -> Result<Vec<StagedFile>, IssueError> {
+        let roots = self.roots_file()?;
+        let paths: BTreeSet<&Path> = plans.iter().map(|plan| plan.files.ca.as_path()).collect();
+        let staged: Result<Vec<_>, OutputError> =
+            paths.into_iter().map(|path| roots.stage(path)).collect();
+        Ok(staged?.into_iter().flatten().collect())
+    }
+
+    fn mint(&self, plan: &Plan) -> Result<Minted, IssueError> {
+        let leaf = LeafPlan {
+            name: &plan.name,
+            domain: self.domain(),
+            names: &plan.names,
+            uri: &plan.uri,
+            key_type: self.key_type(),
+            window: plan.window,
+        };
+        Ok(mint_leaf(&leaf, self.keys.of(&self.signing)?)?)
+    }
+
+    fn issued_by(&self, plan: Plan, minted: &Minted, now: SystemTime) -> Issued {
+        let record = IssuedRecord {
+            name: plan.name,
+            role: plan.role,
+            uri: plan.uri,
+            names: plan.names,
+            serial: minted.serial.hex(),
+            fingerprint: fingerprint(&minted.certificate),
+            not_before: plan.window.not_before,
+            not_after: plan.window.not_after,
+            issued_at: now,
+            generation: self.generation(),
+            days: plan.days,
+            key: KeyOrigin::Authority,
+        };
+        Issued {
+            record,
+            role_reason: plan.role_reason,
+            files: plan.files,
+            replaced: plan.replaced,
+            warnings: plan.warnings,
+        }
+    }
+}
+
+fn directories<'a>(paths: impl Iterator<Item = &'a Path>) -> BTreeSet<&'a Path> {
+    paths.map(parent).collect()
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}

@@ -1,0 +1,356 @@
+//! Taking certificates back, and telling nodes which.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use x509_parser::pem::Pem;
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::{Authority, OpenError};
+use crate::crl::{self, CrlPlan, DENY_LIST_HEADER, mint_crl};
+use crate::days::Days;
+use crate::files::{self, Access, FileError, StagedFile};
+use crate::index::IssuedRecord;
+use crate::keys::KeyError;
+use crate::lines::RecordError;
+use crate::mint::MintError;
+use crate::name::NodeName;
+use crate::output::{self, OutputError};
+use crate::passphrase::NoPassphrase;
+use crate::policy::Window;
+use crate::revocations::{RevocationReason, RevokedRecord};
+use crate::root::Root;
+use crate::settings::SettingsError;
+use crate::standing::Standing;
+
+/// Which certificates are to be revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevokeTarget {
+    /// Every certificate of a node that is still believed.
+    Node(NodeName),
+    /// The same, but not the newest: what renewals left behind.
+    Replaced(NodeName),
+    /// The one with this serial number, hexadecimal digits.
+    Serial(String),
+}
+
+/// Where the lists go, and how long they are good for.
+#[derive(Debug, Clone)]
+pub struct ListsRequest {
+    /// The directory for `crl.pem` and `deny-list.txt`.
+    pub out: PathBuf,
+    /// When the next revocation list is due; without it, when the root ends. Nodes believe
+    /// nobody once it is overdue.
+    pub days: Option<Days>,
+}
+
+/// The lists that nodes are given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lists {
+    /// A revocation list for each root: `crl.pem`.
+    pub crl: PathBuf,
+    /// The serial numbers, `deny-list.txt`; none where nothing was ever revoked, since nodes
+    /// refuse an empty one.
+    pub deny_list: Option<PathBuf>,
+    /// The number of the revocation lists.
+    pub number: u64,
+    /// From when on the revocation lists are overdue.
+    pub next_update: SystemTime,
+}
+
+/// What was revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Revoked {
+    /// The certificates, oldest first.
+    pub records: Vec<RevokedRecord>,
+    /// Where nodes are told.
+    pub lists: Lists,
+}
+
+impl Authority {
+    /// The certificates that a revocation is about, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Where there is nothing to revoke: [`RevokeError::Unknown`],
+    /// [`RevokeError::NothingLeft`].
+    pub fn to_revoke(
+        &self,
+        target: &RevokeTarget,
+        now: SystemTime,
+    ) -> Result<Vec<&IssuedRecord>, RevokeError> {
+        let of_target = |record: &IssuedRecord| match target {
+            RevokeTarget::Node(name) | RevokeTarget::Replaced(name) => {
+                record.name.canonical() == name.canonical()
+            }
+            RevokeTarget::Serial(serial) => record.serial == canonical_serial(serial),
+        };
+        let certificates = self.certificates(now).into_iter();
+        let mut found: Vec<_> = certificates
+            .filter(|certificate| of_target(certificate.record))
+            .collect();
+        if found.is_empty() {
+            return Err(RevokeError::Unknown(target.clone()));
+        }
+        if let RevokeTarget::Replaced(_) = target {
+            found.retain(|certificate| !certificate.is_newest);
+        }
+        found.retain(|found| !matches!(found.standing, Standing::Revoked | Standing::Expired));
+        if found.is_empty() {
+            return Err(RevokeError::NothingLeft(target.clone()));
+        }
+        Ok(found.into_iter().map(|found| found.record).collect())
+    }
+
+    /// Revokes certificates for good and writes the lists that tell nodes.
+    ///
+    /// The lists are complete under temporary names before anything is recorded, and take their
+    /// names after it: a crash leaves revocations whose lists [`publish_lists`] writes.
+    ///
+    /// [`publish_lists`]: Authority::publish_lists
+    ///
+    /// # Errors
+    ///
+    /// Those of [`to_revoke`](Authority::to_revoke), and what went wrong with the lists; nothing
+    /// is revoked then.
+    pub fn revoke(
+        &mut self,
+        target: &RevokeTarget,
+        reason: RevocationReason,
+        lists: &ListsRequest,
+        now: SystemTime,
+    ) -> Result<Revoked, RevokeError> {
+        let found = self.to_revoke(target, now)?.into_iter();
+        let records: Vec<_> = found
+            .map(|record| RevokedRecord::new(record, reason, now))
+            .collect();
+        let lists = self.write_lists(lists, &records, now)?;
+        Ok(Revoked { records, lists })
+    }
+
+    /// Writes the lists anew: after a rotation began, when they are lost, or before they are due.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong with a file or a key; the lists are then as they were.
+    pub fn publish_lists(
+        &mut self,
+        lists: &ListsRequest,
+        now: SystemTime,
+    ) -> Result<Lists, RevokeError> {
+        self.write_lists(lists, &[], now)
+    }
+
+    /// Whether lists were ever given out, so that nodes may depend on them.
+    pub fn has_lists(&self) -> bool {
+        self.settings.crl_number > 0
+    }
+
+    fn write_lists(
+        &mut self,
+        request: &ListsRequest,
+        new: &[RevokedRecord],
+        now: SystemTime,
+    ) -> Result<Lists, RevokeError> {
+        self.unlock(&mut NoPassphrase)?;
+        let staged = self.stage_lists(request, new, now)?;
+        if !new.is_empty() {
+            self.revocations.append(new.to_vec())?;
+        }
+        let mut settings = self.settings.clone();
+        settings.crl_number = staged.lists.number;
+        settings.store(&self.directory)?;
+        self.settings = settings;
+        if let Some(deny_list) = staged.deny_list {
+            deny_list.rename()?;
+        }
+        staged.crl.publish()?;
+        Ok(staged.lists)
+    }
+
+    fn stage_lists(
+        &self,
+        request: &ListsRequest,
+        new: &[RevokedRecord],
+        now: SystemTime,
+    ) -> Result<StagedLists, RevokeError> {
+        output::make_directory(&request.out, &self.directory)?;
+        let crl = request.out.join("crl.pem");
+        let deny_list = request.out.join("deny-list.txt");
+        self.check_lists(&crl, &deny_list)?;
+        let revoked: Vec<_> = self.revoked().iter().chain(new).cloned().collect();
+        let number = self.settings.crl_number + 1;
+        let (text, next_update) = self.crl_text(request, &revoked, now)?;
+        let deny_list = (!revoked.is_empty()).then_some(deny_list);
+        let stage = |path: &PathBuf| {
+            StagedFile::write(path, Access::Everyone, crl::deny_list(&revoked).as_bytes())
+        };
+        Ok(StagedLists {
+            deny_list: deny_list.as_ref().map(stage).transpose()?,
+            crl: StagedFile::write(&crl, Access::Everyone, text.as_bytes())?,
+            lists: Lists {
+                crl,
+                deny_list,
+                number,
+                next_update,
+            },
+        })
+    }
+
+    /// A list for each root that still stands, and when the first of them is overdue.
+    fn crl_text(
+        &self,
+        request: &ListsRequest,
+        revoked: &[RevokedRecord],
+        now: SystemTime,
+    ) -> Result<(String, SystemTime), RevokeError> {
+        let mut text = String::new();
+        let mut overdue = None;
+        for root in [Some(&self.signing), self.retiring.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let Some(window) = list_window(root, request.days, now) else {
+                continue;
+            };
+            let of_root = revoked
+                .iter()
+                .filter(|record| record.generation == root.generation);
+            let plan = CrlPlan {
+                number: self.settings.crl_number + 1,
+                window,
+                revoked: of_root.collect(),
+            };
+            text += &mint_crl(&plan, self.keys.of(root)?)?;
+            let end = window.not_after;
+            overdue = Some(overdue.map_or(end, |first: SystemTime| first.min(end)));
+        }
+        overdue
+            .map(|overdue| (text, overdue))
+            .ok_or(RevokeError::RootsExpired)
+    }
+
+    fn check_lists(&self, crl: &Path, deny_list: &Path) -> Result<(), RevokeError> {
+        let subjects: Vec<_> = Root::load_all(&self.directory)?
+            .into_iter()
+            .map(|root| root.subject)
+            .collect();
+        if let Some(text) = files::read_optional(crl)?
+            && !is_of(&text, &subjects)
+        {
+            let path = crl.to_owned();
+            return Err(OutputError::OtherAuthority { path }.into());
+        }
+        if let Some(text) = files::read_optional(deny_list)?
+            && text.lines().next() != Some(DENY_LIST_HEADER)
+        {
+            let path = deny_list.to_owned();
+            return Err(OutputError::ForeignList { path }.into());
+        }
+        Ok(())
+    }
+}
+
+/// Both lists, complete under temporary names.
+struct StagedLists {
+    crl: StagedFile,
+    deny_list: Option<StagedFile>,
+    lists: Lists,
+}
+
+/// Why nothing was revoked, or no list written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevokeError {
+    /// The authority never issued such a certificate.
+    #[error("{}", unknown(.0))]
+    Unknown(RevokeTarget),
+    /// All of it was revoked before, has expired, or was never replaced.
+    #[error("{}", nothing_left(.0))]
+    NothingLeft(RevokeTarget),
+    /// A root that is no longer believed can say nothing about its leaves, which are not either.
+    #[error("every root of the authority has expired: no certificate of it is believed any more")]
+    RootsExpired,
+    /// The lists would take the place of something else.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A CA key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A list could not be signed.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// The revocation could not be recorded.
+    #[error(transparent)]
+    Records(#[from] RecordError),
+    /// The number of the list could not be recorded.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The authority's roots cannot be read.
+    #[error(transparent)]
+    Roots(#[from] OpenError),
+}
+
+fn unknown(target: &RevokeTarget) -> String {
+    match target {
+        RevokeTarget::Node(name) | RevokeTarget::Replaced(name) => {
+            format!("no certificate was ever issued for `{name}`")
+        }
+        RevokeTarget::Serial(serial) => {
+            format!("no certificate with serial number `{serial}` was ever issued")
+        }
+    }
+}
+
+fn nothing_left(target: &RevokeTarget) -> String {
+    match target {
+        RevokeTarget::Node(name) => {
+            format!("every certificate of `{name}` is revoked already or has expired")
+        }
+        RevokeTarget::Replaced(name) => {
+            format!("no certificate of `{name}` that was replaced is still believed")
+        }
+        RevokeTarget::Serial(serial) => {
+            format!("the certificate `{serial}` is revoked already or has expired")
+        }
+    }
+}
+
+fn list_window(root: &Root, days: Option<Days>, now: SystemTime) -> Option<Window> {
+    if now >= root.window.not_after {
+        return None;
+    }
+    let asked = days.map(|days| Window::starting(now, days).not_after);
+    let end = root.window.not_after;
+    Some(Window {
+        // Where the clock starts is the same for every certificate and list.
+        not_before: Window::starting(now, Days::ONE).not_before,
+        not_after: asked.map_or(end, |asked| asked.min(end)),
+    })
+}
+
+/// Whether every list of a file is signed in the name of one of these.
+fn is_of(text: &str, subjects: &[String]) -> bool {
+    let mut lists = Pem::iter_from_buffer(text.as_bytes()).peekable();
+    lists.peek().is_some()
+        && lists.all(|pem| {
+            pem.ok().is_some_and(|pem| {
+                CertificateRevocationList::from_der(&pem.contents)
+                    .is_ok_and(|(_, list)| subjects.contains(&list.issuer().to_string()))
+            })
+        })
+}
+
+/// As the records have it, however tools print it.
+fn canonical_serial(text: &str) -> String {
+    let text = text.strip_prefix("0x").unwrap_or(text);
+    let digits = text.chars().filter(|character| *character != ':');
+    digits.collect::<String>().to_ascii_lowercase()
+}

@@ -1,0 +1,267 @@
+//! Exchanging the root: the writes for the steps that [`rotation`](crate::rotation) decides.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::init::{StoreError, store_root};
+use super::{Authority, OpenError};
+use crate::days::Days;
+use crate::files::{self, FileError, StagedFile};
+use crate::key_type::KeyType;
+use crate::mint::{MintError, RootPlan, mint_root};
+use crate::name::NodeName;
+use crate::output::{self, OutputError};
+use crate::passphrase::{Passphrase, PassphraseError};
+use crate::policy::Window;
+use crate::root::{Root, free_generation, key_file};
+use crate::rotation::{Aborted, RootState, RotationError};
+use crate::settings::SettingsError;
+use crate::standing;
+
+/// What the new root is to be.
+#[derive(Debug)]
+pub struct RotationRequest {
+    /// How long it is valid.
+    pub days: Days,
+    /// The kind of its key, and of every leaf key made from then on; the old root's when nothing
+    /// is asked for.
+    pub key_type: Option<KeyType>,
+    /// What its key on disk is encrypted with, if anything.
+    pub passphrase: Option<Passphrase>,
+    /// The directory that has the `ca.pem` which nodes are given.
+    pub out: PathBuf,
+}
+
+/// A root as a rotation shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RootInfo {
+    /// Its number.
+    pub generation: u64,
+    /// Its subject.
+    pub subject: String,
+    /// SHA-256 as lower-case hexadecimal digits.
+    pub fingerprint: String,
+    /// Its last moment.
+    pub not_after: SystemTime,
+}
+
+/// Where a rotation stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rotation {
+    /// The root that signs.
+    pub signing: RootInfo,
+    /// The root on its way out, while a rotation is under way.
+    pub retiring: Option<RootInfo>,
+    /// Since when it is on its way out.
+    pub since: Option<SystemTime>,
+    /// Nodes whose certificate in use is of the root that signs.
+    pub renewed: Vec<NodeName>,
+    /// Nodes whose certificate in use is of the retiring root: they would be cut off.
+    pub not_renewed: Vec<NodeName>,
+    /// Keys of roots that are out of use. A crash at the end of a rotation leaves one.
+    pub stray_keys: Vec<PathBuf>,
+}
+
+/// A step that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Begun {
+    /// Where the rotation stands now.
+    pub rotation: Rotation,
+    /// The `ca.pem` that is to be rolled out.
+    pub ca: PathBuf,
+}
+
+impl Authority {
+    /// Where the rotation of the root stands.
+    ///
+    /// # Errors
+    ///
+    /// [`RotateError::File`] where the PKI directory cannot be looked into.
+    pub fn rotation(&self, now: SystemTime) -> Result<Rotation, RotateError> {
+        let state = self.settings.roots();
+        let in_use = standing::in_use(&self.certificates(now));
+        let (renewed, not_renewed): (Vec<_>, Vec<_>) = in_use
+            .into_iter()
+            .partition(|leaf| leaf.generation == state.generation);
+        let names = |leaves: Vec<crate::rotation::InUse>| {
+            leaves.into_iter().map(|leaf| leaf.name).collect()
+        };
+        Ok(Rotation {
+            signing: info(&self.signing),
+            retiring: self.retiring.as_ref().map(info),
+            since: state.retiring.map(|retiring| retiring.since),
+            renewed: names(renewed),
+            not_renewed: names(not_renewed),
+            stray_keys: stray_keys(&self.directory, state)?,
+        })
+    }
+
+    /// Makes a new root that signs from now on, and a `ca.pem` with both.
+    ///
+    /// # Errors
+    ///
+    /// [`RotationError::UnderWay`] where a rotation is; what went wrong with a file. The old root
+    /// signs on then.
+    pub fn start_rotation(
+        &mut self,
+        request: &RotationRequest,
+        now: SystemTime,
+    ) -> Result<Begun, RotateError> {
+        let generation = free_generation(&self.directory)?;
+        let state = self.settings.roots().started(generation, now)?;
+        self.check_roots_file(&request.out)?;
+        let key_type = request.key_type.unwrap_or(self.settings.key_type);
+        let minted = mint_root(&RootPlan {
+            domain: &self.settings.domain,
+            generation,
+            key_type,
+            window: Window::starting(now, request.days),
+        })?;
+        store_root(
+            &self.directory,
+            generation,
+            &minted,
+            request.passphrase.as_ref(),
+        )?;
+        self.settings.key_type = key_type;
+        self.adopt(state, &request.out)?;
+        self.begun(&request.out, now)
+    }
+
+    /// Ends a rotation: the retiring root is believed no more, and its key is destroyed.
+    ///
+    /// # Errors
+    ///
+    /// [`RotationError::NotRenewed`] while a node that is not `abandoned` has nothing else.
+    pub fn finish_rotation(
+        &mut self,
+        abandoned: &[NodeName],
+        out: &Path,
+        now: SystemTime,
+    ) -> Result<Begun, RotateError> {
+        let in_use = standing::in_use(&self.certificates(now));
+        let state = self.settings.roots().finished(&in_use, abandoned)?;
+        self.check_roots_file(out)?;
+        self.adopt(state, out)?;
+        self.destroy_stray_keys()?;
+        self.begun(out, now)
+    }
+
+    /// Goes back to the old root.
+    ///
+    /// # Errors
+    ///
+    /// [`RotationError::NotUnderWay`] where there is nothing to go back from.
+    pub fn abort_rotation(
+        &mut self,
+        out: &Path,
+        now: SystemTime,
+    ) -> Result<(Begun, Aborted), RotateError> {
+        let in_use = standing::in_use(&self.certificates(now));
+        let (state, aborted) = self.settings.roots().aborted(&in_use, now)?;
+        self.check_roots_file(out)?;
+        self.adopt(state, out)?;
+        if aborted == Aborted::Undone {
+            self.destroy_stray_keys()?;
+        }
+        Ok((self.begun(out, now)?, aborted))
+    }
+
+    /// Makes roots those of the authority: on disk by one rename, then in memory, then for nodes.
+    fn adopt(&mut self, state: RootState, out: &Path) -> Result<(), RotateError> {
+        let settings = self.settings.with_roots(state);
+        settings.store(&self.directory)?;
+        self.settings = settings;
+        self.signing = Root::load(&self.directory, state.generation)?;
+        self.retiring = match state.retiring {
+            Some(retiring) => Some(Root::load(&self.directory, retiring.generation)?),
+            None => None,
+        };
+        let staged = self.roots_file()?.stage(&output::ca_file(out))?;
+        staged.map_or(Ok(()), StagedFile::publish)?;
+        Ok(())
+    }
+
+    /// Before anything changes: the roots must have somewhere to go.
+    fn check_roots_file(&self, out: &Path) -> Result<(), RotateError> {
+        output::make_directory(out, &self.directory)?;
+        Ok(self.roots_file()?.check(&output::ca_file(out))?)
+    }
+
+    /// A key that can sign for nodes which still have the old `ca.pem` must not lie about.
+    fn destroy_stray_keys(&self) -> Result<(), RotateError> {
+        for key in stray_keys(&self.directory, self.settings.roots())? {
+            files::remove(&key)?;
+        }
+        Ok(())
+    }
+
+    fn begun(&self, out: &Path, now: SystemTime) -> Result<Begun, RotateError> {
+        Ok(Begun {
+            rotation: self.rotation(now)?,
+            ca: output::ca_file(out),
+        })
+    }
+}
+
+/// Why the root was not exchanged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateError {
+    /// The step cannot be taken now.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+    /// The roots would take the place of others.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The new root could not be made.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// The new root's key could not be encrypted.
+    #[error("cannot encrypt the new root's key")]
+    Passphrase(#[source] PassphraseError),
+    /// The step could not be recorded.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The roots cannot be read.
+    #[error(transparent)]
+    Roots(#[from] OpenError),
+}
+
+impl From<StoreError> for RotateError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::File(error) => Self::File(error),
+            StoreError::Passphrase(error) => Self::Passphrase(error),
+        }
+    }
+}
+
+fn info(root: &Root) -> RootInfo {
+    RootInfo {
+        generation: root.generation,
+        subject: root.subject.clone(),
+        fingerprint: root.fingerprint.clone(),
+        not_after: root.window.not_after,
+    }
+}
+
+/// The keys of roots that no longer sign anything.
+fn stray_keys(directory: &Path, state: RootState) -> Result<Vec<PathBuf>, FileError> {
+    let retiring = state.retiring.map(|retiring| retiring.generation);
+    let mut stray = Vec::new();
+    for generation in 1..free_generation(directory)? {
+        let key = key_file(directory, generation);
+        let is_used = generation == state.generation || Some(generation) == retiring;
+        if !is_used && files::exists(&key)? {
+            stray.push(key);
+        }
+    }
+    Ok(stray)
+}
