@@ -71,7 +71,9 @@ pub use crate::lock::LockError;
 pub use crate::mint::MintError;
 pub use crate::name::{Domain, Host, NameError, NodeName};
 pub use crate::output::{Existing, NodeFiles, OutputError};
-pub use crate::passphrase::{NoPassphrase, Passphrase, PassphraseError, PassphraseSource};
+pub use crate::passphrase::{
+    NoPassphrase, Passphrase, PassphraseError, PassphraseSource, SealError,
+};
 pub use crate::policy::{Localhost, ValidityError, Warning};
 pub use crate::revocations::{RevocationReason, RevokedRecord, UnknownReason};
 pub use crate::role::RoleReason;

@@ -7,3 +7,4 @@ mod certificates;
 mod crashes;
 mod fixture;
 mod keeping;
+mod passphrases;
