@@ -33,6 +33,7 @@
 //! File modes, locks and atomic renames are those of Unix; this crate builds nowhere else.
 
 mod authority;
+mod bundle;
 mod crl;
 mod days;
 mod files;
@@ -60,6 +61,10 @@ pub use crate::authority::{
     Authority, BatchError, Begun, Due, InitError, InitRequest, IssueError, Issued, LeafRequest,
     Lists, ListsRequest, OpenError, RenewRequest, RevokeError, RevokeTarget, Revoked, RootInfo,
     RotateError, Rotation, RotationRequest,
+};
+pub use crate::bundle::{
+    Bundle, BundleError, Namespace, NodeBundle, SecretForm, SecretName, SecretNameError,
+    SecretTarget,
 };
 pub use crate::days::{Days, DaysError};
 pub use crate::files::FileError;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accepted;
+mod bundles;
 mod certificates;
 mod crashes;
 mod fixture;
