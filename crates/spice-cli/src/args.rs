@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::sql::{RowFormat, SqlArgs};
 pub(crate) use self::tls::{
-    AddArgs, ConnectArgs, InitArgs, PKI_DIR_VARIABLE, PkiArgs, ReportFormat, TlsCommand,
+    AddArgs, BundleArgs, BundleForm, ConnectArgs, Destination, InitArgs, PKI_DIR_VARIABLE,
+    PassphraseArgs, PkiArgs, ReportFormat, TlsCommand,
 };
 
 /// Certificates and SQL for a Spice cluster.

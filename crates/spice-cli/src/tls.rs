@@ -1,9 +1,11 @@
 //! `spice cluster tls`: the authority and its certificates.
 
 mod add;
+mod bundle;
 mod connect;
 mod init;
 mod next_step;
+mod passphrase;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ pub(crate) fn run(command: TlsCommand) -> Result<(), Failure> {
         TlsCommand::Init(args) => init::run(&args),
         TlsCommand::Add(args) => add::run(args),
         TlsCommand::Connect(args) => connect::run(&args),
+        TlsCommand::Bundle(args) => bundle::run(&args),
     }
 }
 

@@ -1,8 +1,10 @@
 //! `spice cluster tls`: its commands, and what several of them take.
 
 mod add;
+mod bundle;
 mod connect;
 mod init;
+mod passphrase;
 
 use std::path::PathBuf;
 
@@ -12,14 +14,17 @@ use cluster_pki::KeyType;
 use cluster_tls::Role;
 
 pub(crate) use self::add::AddArgs;
+pub(crate) use self::bundle::{BundleArgs, BundleForm, Destination};
 pub(crate) use self::connect::ConnectArgs;
 pub(crate) use self::init::InitArgs;
+pub(crate) use self::passphrase::PassphraseArgs;
 
 #[derive(Subcommand)]
 pub(crate) enum TlsCommand {
     Init(InitArgs),
     Add(AddArgs),
     Connect(ConnectArgs),
+    Bundle(BundleArgs),
 }
 
 #[derive(Args)]

@@ -56,6 +56,7 @@ impl Home {
             .current_dir(self.work())
             .env("HOME", self.root.path().join("home"))
             .env_remove("SPICE_PKI_DIR")
+            .env_remove("SPICE_BUNDLE_PASSPHRASE")
             .stdin(Stdio::null());
         command
     }
@@ -88,7 +89,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    fn new(output: Output) -> Self {
+    pub(crate) fn new(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),

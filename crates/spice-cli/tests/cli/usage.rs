@@ -17,6 +17,7 @@ fn every_command_has_help_with_an_example() {
         &["cluster", "tls", "--help"],
         &["cluster", "tls", "init", "--help"],
         &["cluster", "tls", "add", "--help"],
+        &["cluster", "tls", "bundle", "--help"],
         &["sql", "--help"],
     ] {
         let help = Home::new().spice(args).expect(DONE).stdout;
