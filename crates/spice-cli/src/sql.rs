@@ -14,10 +14,11 @@ use crate::args::{RowFormat, SqlArgs};
 use crate::failure::Failure;
 use crate::sql::client::Client;
 use crate::sql::statements::Statements;
+use crate::voice::Voice;
 
 pub(crate) use self::endpoint::FlightEndpoint;
 
-pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &SqlArgs, voice: Voice) -> Result<(), Failure> {
     // One worker of its own keeps the connection alive while the prompt waits for a person.
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
         runtime,
         client,
         format: args.output,
+        voice,
     };
     match &args.query {
         Some(query) => session.run(query).map(drop),
@@ -42,6 +44,7 @@ struct Session {
     runtime: Runtime,
     client: Client,
     format: RowFormat,
+    voice: Voice,
 }
 
 impl Session {

@@ -2,7 +2,9 @@
 
 mod add;
 mod connect;
+mod credentials;
 mod init;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -13,12 +15,15 @@ use cluster_tls::Role;
 
 pub(crate) use self::add::AddArgs;
 pub(crate) use self::connect::ConnectArgs;
+pub(crate) use self::credentials::CredentialArgs;
 pub(crate) use self::init::InitArgs;
+pub(crate) use self::verify::VerifyArgs;
 
 #[derive(Subcommand)]
 pub(crate) enum TlsCommand {
     Init(InitArgs),
     Add(AddArgs),
+    Verify(VerifyArgs),
     Connect(ConnectArgs),
 }
 

@@ -50,7 +50,7 @@ fn run_statement(session: &mut Session, statement: &str) -> Result<(), Failure> 
         Ok(_) => Ok(()),
         Err(Failure::OutputClosed) => Err(Failure::OutputClosed),
         Err(failure) => {
-            failure.print();
+            session.voice.fail(&failure);
             Ok(())
         }
     }

@@ -4,7 +4,10 @@
 
 mod connect;
 mod fixture;
+mod machine;
+mod minted;
 mod server;
 mod sql;
 mod tls;
 mod usage;
+mod verify;
