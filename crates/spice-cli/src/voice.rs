@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -56,6 +57,19 @@ impl Voice {
             Self::Machine => say(&json!({
                 "status": "warning",
                 "warning": { "message": message.to_string() },
+            })),
+        }
+    }
+
+    /// Tells how long a statement took.
+    pub(crate) fn timing(self, rows: usize, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let noun = if rows == 1 { "row" } else { "rows" };
+        match self {
+            Self::Plain => say(&format!("{rows} {noun} in {seconds:.3} s")),
+            Self::Machine => say(&json!({
+                "status": "timing",
+                "timing": { "rows": rows, "seconds": seconds },
             })),
         }
     }

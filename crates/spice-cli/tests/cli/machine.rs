@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use crate::fixture::{DONE, Ended, Home, REFUSED, USAGE};
-use crate::server::{FakeNode, ROWS};
+use crate::server::{FakeNode, NOTHING, ROWS};
 
 /// The objects on standard error, one a line, and nothing else there.
 fn said(ended: &Ended) -> Vec<Value> {
@@ -66,9 +66,9 @@ fn what_is_not_understood_is_an_object_too() {
         (&["launch"], "unrecognized subcommand 'launch'", "spice"),
         (&["sql", "-o", "xml"], "invalid value 'xml'", "--help"),
         (
-            &["sql", "--quer"],
-            "unexpected argument '--quer'",
-            "--query",
+            &["sql", "--time"],
+            "unexpected argument '--time'",
+            "--timing",
         ),
         (
             &["cluster", "tls"],
@@ -188,4 +188,20 @@ fn a_diagnosis_is_told_beside_the_error() {
     assert_eq!(ended.code, 16);
     assert_eq!(error(&ended).0, "stage_role");
     assert_eq!(ended.json()["exit_code"], 16);
+}
+
+#[test]
+fn timing_is_an_object_for_each_statement() {
+    let node = FakeNode::start();
+    let url = node.url();
+    let args = ["--machine", "sql", "--flight-endpoint", &url, "--timing"];
+    let ended = Home::new().spice_with_input(&args, &format!("{ROWS}; {NOTHING};"));
+    assert_eq!(ended.code, DONE);
+    let rows: Vec<_> = said(&ended)
+        .iter()
+        .map(|it| it["timing"]["rows"].clone())
+        .collect();
+    assert_eq!(rows, [2, 0]);
+    assert!(said(&ended)[0]["timing"]["seconds"].is_f64());
+    assert!(ended.stdout.starts_with("[{\"n\":1"), "{ended:?}");
 }

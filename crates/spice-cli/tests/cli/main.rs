@@ -6,6 +6,7 @@ mod connect;
 mod fixture;
 mod machine;
 mod minted;
+mod prompt;
 mod server;
 mod sql;
 mod tls;
