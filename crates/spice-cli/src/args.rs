@@ -1,5 +1,7 @@
 //! The command line, parsed into types that hold only what makes sense.
 
+mod completions;
+mod man;
 mod sql;
 mod tls;
 
@@ -9,6 +11,8 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::voice::Voice;
 
+pub(crate) use self::completions::CompletionsArgs;
+pub(crate) use self::man::ManArgs;
 pub(crate) use self::sql::{RowFormat, SqlArgs};
 pub(crate) use self::tls::{
     AddArgs, ConnectArgs, CredentialArgs, InitArgs, PKI_DIR_VARIABLE, PkiArgs, ReportFormat,
@@ -65,6 +69,9 @@ pub(crate) enum Command {
         command: ClusterCommand,
     },
     Sql(SqlArgs),
+    Completions(CompletionsArgs),
+    #[command(hide = true)]
+    Man(ManArgs),
     /// Print the version.
     #[command(after_help = VERSION_EXAMPLES)]
     Version,

@@ -5,7 +5,9 @@
 //! that to a person or to a program.
 
 mod args;
+mod completions;
 mod failure;
+mod man;
 mod sql;
 mod tls;
 mod voice;
@@ -41,6 +43,8 @@ fn run(command: Command, voice: Voice) -> Result<(), Failure> {
             command: ClusterCommand::Tls { command },
         } => tls::run(command, voice),
         Command::Sql(args) => sql::run(&args, voice),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Version => version(),
     }
 }

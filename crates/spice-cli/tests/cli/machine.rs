@@ -1,5 +1,6 @@
 //! `--machine`: what programs read.
 
+use std::fs;
 use std::net::TcpListener;
 
 use serde_json::{Value, json};
@@ -140,6 +141,7 @@ fn the_code_tells_kinds_of_failure_apart() {
     drop(listener);
     let url = node.url();
     let home = Home::with_authority();
+    fs::write(home.work().join("file"), "").unwrap();
     let connect = ["--cert", "a.pem", "--key", "a-key.pem"];
     let table = [
         (
@@ -153,6 +155,7 @@ fn the_code_tells_kinds_of_failure_apart() {
             REFUSED,
         ),
         (&["cluster", "tls", "init"], "refused", REFUSED),
+        (&["man", "file/pages"], "io", REFUSED),
         (
             &[&["cluster", "tls", "verify"], &connect[..]].concat(),
             "stage_credentials",

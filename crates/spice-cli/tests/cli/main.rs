@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod completions;
 mod connect;
 mod fixture;
 mod machine;
+mod man;
 mod minted;
 mod prompt;
 mod server;
