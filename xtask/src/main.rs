@@ -9,6 +9,7 @@
     reason = "this is a command line program: printing is its output"
 )]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -26,6 +27,7 @@ mod codegen;
 mod deny;
 mod fuzz;
 mod interop;
+mod man;
 mod minimal_versions;
 mod packages;
 mod public_api;
@@ -103,6 +105,12 @@ enum Command {
     },
     /// Run OpenSSL, GnuTLS and cfssl against cluster-tls, and an unmodified ADBC driver against a node
     Interop,
+    /// Write the manual pages of `spice`, one for each of its commands
+    Man {
+        /// The directory for the pages [default: `man` in the target directory]
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
     /// Measure the cluster with a release build
     Bench {
         /// One short round: is it in the right order of magnitude
@@ -150,6 +158,7 @@ fn run(command: Command) -> Result<()> {
         Command::Packages => packages::run(&workspace),
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, target.as_deref(), seconds),
         Command::Interop => interop::run(&workspace),
+        Command::Man { directory } => man::run(&workspace, directory),
         Command::Bench { quick, transport } => {
             let argument = quick.then_some("--quick");
             if transport {

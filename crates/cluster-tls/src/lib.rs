@@ -304,7 +304,7 @@ pub use crate::load::{
 };
 pub use crate::name::{Name, NameError};
 pub use crate::policy::{ApplicationProtocol, PeerPolicy, UnspecifiedRole};
-pub use crate::refusal::{Refusal, RefusalReason};
+pub use crate::refusal::{Refusal, RefusalReason, RefusedBy};
 #[cfg(feature = "notify")]
 pub use crate::reload::WatchedFiles;
 pub use crate::reload::{POLL_INTERVAL, ReloadTiming, ReloadTrigger, Reloader, SETTLE_TIME, open};

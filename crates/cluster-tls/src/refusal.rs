@@ -24,6 +24,7 @@ pub struct Refusal {
     reason: RefusalReason,
     detail: String,
     claimed: Vec<String>,
+    alerted: bool,
 }
 
 impl Refusal {
@@ -32,6 +33,29 @@ impl Refusal {
             reason,
             detail: detail.into(),
             claimed: Vec::new(),
+            alerted: false,
+        }
+    }
+
+    /// Remembers that it was the peer who refused us, and said so by an alert.
+    pub(crate) fn alerted(self) -> Self {
+        Self {
+            alerted: true,
+            ..self
+        }
+    }
+
+    /// Which end refused the other; `None` where neither did, and the way between them or the time
+    /// is what failed.
+    #[must_use]
+    pub fn refused_by(&self) -> Option<RefusedBy> {
+        if self.alerted {
+            return Some(RefusedBy::Peer);
+        }
+        match self.reason {
+            RefusalReason::PeerAlert | RefusalReason::Closed => Some(RefusedBy::Peer),
+            RefusalReason::Plaintext | RefusalReason::Timeout | RefusalReason::Io => None,
+            _ => Some(RefusedBy::Us),
         }
     }
 
@@ -66,6 +90,32 @@ impl Refusal {
     #[must_use]
     pub fn claimed(&self) -> &[String] {
         &self.claimed
+    }
+}
+
+/// Which end of a connection refused the other; see [`Refusal::refused_by`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusedBy {
+    /// We refused the peer.
+    Us,
+    /// The peer refused us, by an alert or by hanging up.
+    Peer,
+}
+
+impl RefusedBy {
+    /// The end as one word, for output that programs read.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Peer => "peer",
+        }
+    }
+}
+
+impl Display for RefusedBy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

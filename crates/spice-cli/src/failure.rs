@@ -1,14 +1,20 @@
 //! How a command ends when it does not end well.
 
+mod kind;
+mod usage;
+
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
+
+pub(crate) use self::kind::FailureKind;
 
 /// Why a command stopped, as its user reads it.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// It was refused or it failed.
     Told {
+        kind: FailureKind,
         message: String,
         /// What to type or to do next.
         next: Option<String>,
@@ -20,25 +26,43 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self::Told {
+            kind: FailureKind::Failed,
             message: message.into(),
             next: None,
         }
     }
 
-    /// An error and everything that caused it, in one line.
-    pub(crate) fn from_error(error: &dyn Error) -> Self {
+    /// An error and everything that caused it, in one line. What no I/O error caused is a rule
+    /// that said no.
+    pub(crate) fn from_error(error: &(dyn Error + 'static)) -> Self {
         let mut message = error.to_string();
+        let mut kind = kind_of(error);
         let mut cause = error.source();
         while let Some(error) = cause {
             message = format!("{message}: {error}");
+            if kind == FailureKind::Refused {
+                kind = kind_of(error);
+            }
             cause = error.source();
         }
-        Self::new(message)
+        Self::new(message).of_kind(kind)
+    }
+
+    pub(crate) fn of_kind(self, kind: FailureKind) -> Self {
+        match self {
+            Self::Told { message, next, .. } => Self::Told {
+                kind,
+                message,
+                next,
+            },
+            Self::OutputClosed => self,
+        }
     }
 
     pub(crate) fn with_next(self, next: impl Into<String>) -> Self {
         match self {
-            Self::Told { message, .. } => Self::Told {
+            Self::Told { kind, message, .. } => Self::Told {
+                kind,
                 message,
                 next: Some(next.into()),
             },
@@ -46,22 +70,9 @@ impl Failure {
         }
     }
 
-    /// Writes it to stderr. Nothing is left to be done when that fails too.
-    pub(crate) fn print(&self) {
-        let Self::Told { message, next } = self else {
-            return;
-        };
-        let mut err = io::stderr().lock();
-        let _ = writeln!(err, "error: {message}");
-        if let Some(next) = next {
-            let _ = writeln!(err, "next: {next}");
-        }
-    }
-
-    pub(crate) fn report(&self) -> ExitCode {
-        self.print();
+    pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Told { .. } => ExitCode::FAILURE,
+            Self::Told { kind, .. } => ExitCode::from(kind.exit_code()),
             Self::OutputClosed => ExitCode::SUCCESS,
         }
     }
@@ -73,8 +84,16 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::OutputClosed
         } else {
-            Self::new(format!("cannot write the output: {error}"))
+            Self::new(format!("cannot write the output: {error}")).of_kind(FailureKind::Io)
         }
+    }
+}
+
+fn kind_of(error: &(dyn Error + 'static)) -> FailureKind {
+    if error.is::<io::Error>() {
+        FailureKind::Io
+    } else {
+        FailureKind::Refused
     }
 }
 
@@ -82,15 +101,15 @@ impl From<io::Error> for Failure {
 mod tests {
     use super::*;
 
-    fn message(failure: &Failure) -> &str {
+    fn parts(failure: &Failure) -> (FailureKind, &str) {
         match failure {
-            Failure::Told { message, .. } => message,
-            Failure::OutputClosed => "",
+            Failure::Told { kind, message, .. } => (*kind, message),
+            Failure::OutputClosed => panic!("nothing is told"),
         }
     }
 
     #[derive(Debug)]
-    struct Outer(io::Error);
+    struct Outer(Option<io::Error>);
 
     impl std::fmt::Display for Outer {
         fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -100,15 +119,17 @@ mod tests {
 
     impl Error for Outer {
         fn source(&self) -> Option<&(dyn Error + 'static)> {
-            Some(&self.0)
+            self.0.as_ref().map(|cause| cause as _)
         }
     }
 
     #[test]
     fn an_error_is_told_with_its_causes() {
-        let outer = Outer(io::Error::other("it is a link"));
-        let failure = Failure::from_error(&outer);
-        assert_eq!(message(&failure), "cannot read a: it is a link");
+        let failure = Failure::from_error(&Outer(Some(io::Error::other("it is a link"))));
+        let expected = (FailureKind::Io, "cannot read a: it is a link");
+        assert_eq!(parts(&failure), expected);
+        let failure = Failure::from_error(&Outer(None)).with_next("go on");
+        assert_eq!(parts(&failure), (FailureKind::Refused, "cannot read a"));
     }
 
     #[test]
@@ -116,6 +137,6 @@ mod tests {
         let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert!(matches!(closed, Failure::OutputClosed));
         let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
-        assert!(matches!(full, Failure::Told { .. }));
+        assert_eq!(parts(&full).0, FailureKind::Io);
     }
 }

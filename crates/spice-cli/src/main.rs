@@ -1,38 +1,50 @@
 //! The `spice` command: the certificates of a cluster, and SQL.
 //!
 //! Arguments are parsed into types that can only hold what makes sense ([`args`]), a module per
-//! command decides and acts, and one type ([`failure`]) says how it ended.
+//! command decides and acts, one type ([`failure`]) says how it ended, and one ([`voice`]) tells
+//! that to a person or to a program.
 
 mod args;
+mod completions;
 mod failure;
+mod man;
 mod sql;
 mod tls;
+mod voice;
 
+use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Cli, ClusterCommand, Command};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
+use crate::voice::Voice;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    // Known before the line is understood: what is not understood is told the same way.
+    let voice = Voice::asked_for(env::args_os());
+    let cli = match Cli::read(env::args_os(), voice) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, voice),
     };
-    match run(cli.command) {
+    let voice = cli.voice();
+    match run(cli.command, voice) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => {
+            voice.fail(&failure);
+            failure.exit_code()
+        }
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, voice: Voice) -> Result<(), Failure> {
     match command {
         Command::Cluster {
             command: ClusterCommand::Tls { command },
-        } => tls::run(command),
-        Command::Sql(args) => sql::run(&args),
+        } => tls::run(command, voice),
+        Command::Sql(args) => sql::run(&args, voice),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Version => version(),
     }
 }
@@ -43,13 +55,16 @@ fn version() -> Result<(), Failure> {
 }
 
 /// Help and version end well, anything else is a usage error; clap knows which and where it goes.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, voice: Voice) -> ExitCode {
+    if error.use_stderr() && voice == Voice::Machine {
+        let failure = Failure::from_usage(error);
+        voice.fail(&failure);
+        return failure.exit_code();
+    }
     let printed = error.print();
     if error.use_stderr() || printed.is_err() {
-        ExitCode::from(USAGE)
+        ExitCode::from(FailureKind::Usage.exit_code())
     } else {
         ExitCode::SUCCESS
     }
 }
-
-const USAGE: u8 = 2;

@@ -2,11 +2,13 @@
 
 mod client;
 mod endpoint;
+mod history;
 mod print;
 mod prompt;
 mod statements;
 
 use std::io::{self, BufRead, IsTerminal};
+use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -14,10 +16,11 @@ use crate::args::{RowFormat, SqlArgs};
 use crate::failure::Failure;
 use crate::sql::client::Client;
 use crate::sql::statements::Statements;
+use crate::voice::Voice;
 
 pub(crate) use self::endpoint::FlightEndpoint;
 
-pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &SqlArgs, voice: Voice) -> Result<(), Failure> {
     // One worker of its own keeps the connection alive while the prompt waits for a person.
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
@@ -29,9 +32,11 @@ pub(crate) fn run(args: &SqlArgs) -> Result<(), Failure> {
         runtime,
         client,
         format: args.output,
+        timing: args.timing,
+        voice,
     };
     match &args.query {
-        Some(query) => session.run(query).map(drop),
+        Some(query) => session.run(query),
         None if io::stdin().is_terminal() => prompt::run(&mut session),
         None => run_lines(&mut session, io::stdin().lock()),
     }
@@ -42,24 +47,39 @@ struct Session {
     runtime: Runtime,
     client: Client,
     format: RowFormat,
+    timing: bool,
+    voice: Voice,
 }
 
 impl Session {
-    /// Runs a statement and prints its rows; returns their number.
-    fn run(&mut self, statement: &str) -> Result<usize, Failure> {
-        self.runtime
-            .block_on(run_statement(&mut self.client, statement, self.format))
+    /// Runs a statement and prints its rows.
+    fn run(&mut self, statement: &str) -> Result<(), Failure> {
+        let started = Instant::now();
+        let rows =
+            self.runtime
+                .block_on(run_statement(&mut self.client, statement, self.format))?;
+        self.tell_time(rows, started);
+        Ok(())
     }
 
     /// The same, but Ctrl-C ends the statement instead of the program.
-    fn run_interruptible(&mut self, statement: &str) -> Result<usize, Failure> {
+    fn run_interruptible(&mut self, statement: &str) -> Result<(), Failure> {
+        let started = Instant::now();
         let running = run_statement(&mut self.client, statement, self.format);
-        self.runtime.block_on(async {
+        let rows = self.runtime.block_on(async {
             tokio::select! {
                 finished = running => finished,
                 _ = tokio::signal::ctrl_c() => Err(Failure::new("cancelled")),
             }
-        })
+        })?;
+        self.tell_time(rows, started);
+        Ok(())
+    }
+
+    fn tell_time(&self, rows: usize, started: Instant) {
+        if self.timing {
+            self.voice.timing(rows, started.elapsed());
+        }
     }
 }
 
@@ -87,7 +107,7 @@ fn run_lines(session: &mut Session, input: impl BufRead) -> Result<(), Failure> 
         }
     }
     match statements.finish() {
-        Some(statement) => session.run(&statement).map(drop),
+        Some(statement) => session.run(&statement),
         None => Ok(()),
     }
 }

@@ -2,11 +2,14 @@
 
 mod add;
 mod bundle;
+mod checked;
 mod connect;
+mod credentials;
 mod init;
 mod next_step;
 mod passphrase;
 mod report;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::{env, fmt};
@@ -14,11 +17,13 @@ use std::{env, fmt};
 use crate::args::{PKI_DIR_VARIABLE, PkiArgs, TlsCommand};
 use crate::failure::Failure;
 use crate::tls::next_step::quoted;
+use crate::voice::Voice;
 
-pub(crate) fn run(command: TlsCommand) -> Result<(), Failure> {
+pub(crate) fn run(command: TlsCommand, voice: Voice) -> Result<(), Failure> {
     match command {
         TlsCommand::Init(args) => init::run(&args),
-        TlsCommand::Add(args) => add::run(args),
+        TlsCommand::Add(args) => add::run(args, voice),
+        TlsCommand::Verify(args) => verify::run(&args),
         TlsCommand::Connect(args) => connect::run(&args),
         TlsCommand::Bundle(args) => bundle::run(&args),
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Ended;
 use crate::address::NodeAddress;
 use crate::identity::PeerIdentity;
-use crate::refusal::{Refusal, RefusalReason};
+use crate::refusal::{Refusal, RefusalReason, RefusedBy};
 
 /// What dialling a node showed; see [`diagnose`](super::diagnose).
 #[derive(Clone, Debug)]
@@ -59,6 +59,7 @@ pub struct Step {
     stage: Stage,
     outcome: StepOutcome,
     reason: Option<RefusalReason>,
+    refused_by: Option<RefusedBy>,
     detail: String,
     remedy: Option<&'static str>,
     duration: Duration,
@@ -81,6 +82,13 @@ impl Step {
     #[must_use]
     pub fn reason(&self) -> Option<RefusalReason> {
         self.reason
+    }
+
+    /// Which end refused the other, of a step that failed; none where neither did: a fault in our
+    /// own files, or a way that leads nowhere.
+    #[must_use]
+    pub fn refused_by(&self) -> Option<RefusedBy> {
+        self.refused_by
     }
 
     /// What was found.
@@ -127,7 +135,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 9] = [
+    /// Every stage, in order.
+    pub const ALL: [Self; 9] = [
         Self::Credentials,
         Self::Resolve,
         Self::Connect,
@@ -226,6 +235,7 @@ impl Report {
         self.enter(stage, StepOutcome::Failed, detail, remedy);
         if let Some(step) = self.diagnosis.steps.last_mut() {
             step.reason = Some(refusal.reason());
+            step.refused_by = refusal.refused_by();
         }
         Ended
     }
@@ -242,6 +252,7 @@ impl Report {
             stage,
             outcome,
             reason: None,
+            refused_by: None,
             detail,
             remedy,
             duration: now - self.entered,

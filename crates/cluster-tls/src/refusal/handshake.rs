@@ -119,6 +119,7 @@ impl Refusal {
             reason,
             format!("the peer refused us with the alert {}", snake_case(alert)),
         )
+        .alerted()
     }
 
     fn from_invalid_message(error: InvalidMessage) -> Self {
@@ -185,6 +186,7 @@ fn snake_case(alert: AlertDescription) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::RefusedBy;
 
     #[test]
     fn alerts_are_named_as_in_the_specification() {
@@ -193,6 +195,24 @@ mod tests {
             snake_case(AlertDescription::CertificateExpired),
             "certificate_expired"
         );
+    }
+
+    #[test]
+    fn the_end_that_refused_is_told_from_the_one_that_was_refused() {
+        let alert = io::Error::other(Error::AlertReceived(AlertDescription::ProtocolVersion));
+        let own = io::Error::other(Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13,
+        ));
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        let gone = io::Error::from(io::ErrorKind::PermissionDenied);
+        for (error, by) in [
+            (alert, Some(RefusedBy::Peer)),
+            (own, Some(RefusedBy::Us)),
+            (reset, Some(RefusedBy::Peer)),
+            (gone, None),
+        ] {
+            assert_eq!(Refusal::from_handshake(&error).refused_by(), by, "{error}");
+        }
     }
 
     #[test]

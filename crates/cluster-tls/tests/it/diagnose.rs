@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use cluster_tls::{
-    Diagnosis, DialLimits, LoadError, NodeAddress, RefusalReason, Role, Snapshot, Stage, Step,
-    StepOutcome, diagnose,
+    Diagnosis, DialLimits, LoadError, NodeAddress, RefusalReason, RefusedBy, Role, Snapshot, Stage,
+    Step, StepOutcome, diagnose,
 };
 use rcgen::{CertificateParams, date_time_ymd};
 
@@ -77,6 +77,15 @@ pub(crate) fn assert_fails(
     assert_eq!(step.stage(), stage, "{step:?}");
     assert_eq!(step.reason(), Some(reason), "{step:?}");
     assert!(step.remedy().unwrap().contains(remedy), "{step:?}");
+    let by = match (stage, reason) {
+        (Stage::Admission, _) => Some(RefusedBy::Peer),
+        (Stage::Chain | Stage::Name | Stage::Role, _) => Some(RefusedBy::Us),
+        (_, RefusalReason::ProtocolVersion) => Some(RefusedBy::Us),
+        // Either side may find that there is no common protocol: see the test of it.
+        (_, RefusalReason::Alpn) => step.refused_by(),
+        _ => None,
+    };
+    assert_eq!(step.refused_by(), by, "{step:?}");
 }
 
 /// A cluster's authority, and a node that diagnoses.
@@ -183,7 +192,8 @@ async fn a_server_that_is_older_than_tls_1_3_ends_it() {
 
 #[tokio::test]
 async fn a_server_of_another_protocol_ends_it_whether_it_names_one_or_none() {
-    for protocols in [vec![], vec![b"http/1.1".to_vec()]] {
+    let other = vec![b"http/1.1".to_vec()];
+    for (protocols, by) in [(vec![], RefusedBy::Us), (other, RefusedBy::Peer)] {
         let (authority, own) = cluster();
         let mut server = raw::server(&authority.executor());
         server.alpn_protocols = protocols;
@@ -191,6 +201,7 @@ async fn a_server_of_another_protocol_ends_it_whether_it_names_one_or_none() {
         let diagnosis = diagnosis_of(own, node.address).await;
         let (stage, reason) = (Stage::Handshake, RefusalReason::Alpn);
         assert_fails(&diagnosis, stage, reason, "another protocol");
+        assert_eq!(failure(&diagnosis).refused_by(), Some(by));
     }
 }
 

@@ -3,8 +3,10 @@
 mod add;
 mod bundle;
 mod connect;
+mod credentials;
 mod init;
 mod passphrase;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -16,13 +18,16 @@ use cluster_tls::Role;
 pub(crate) use self::add::AddArgs;
 pub(crate) use self::bundle::{BundleArgs, BundleForm, Destination};
 pub(crate) use self::connect::ConnectArgs;
+pub(crate) use self::credentials::CredentialArgs;
 pub(crate) use self::init::InitArgs;
 pub(crate) use self::passphrase::PassphraseArgs;
+pub(crate) use self::verify::VerifyArgs;
 
 #[derive(Subcommand)]
 pub(crate) enum TlsCommand {
     Init(InitArgs),
     Add(AddArgs),
+    Verify(VerifyArgs),
     Connect(ConnectArgs),
     Bundle(BundleArgs),
 }

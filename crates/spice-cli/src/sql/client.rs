@@ -12,9 +12,10 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::{FlightInfo, Ticket};
 use futures::TryStreamExt;
+use tonic::Code;
 use tonic::transport::Channel;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::sql::FlightEndpoint;
 
 pub(crate) struct Client {
@@ -107,11 +108,27 @@ impl Rows {
 /// one who typed the statement.
 fn explain(error: FlightError) -> Failure {
     match error {
-        FlightError::Tonic(status) if !status.message().is_empty() => {
-            Failure::new(status.message())
+        FlightError::Tonic(status) => {
+            let message = match status.message() {
+                "" => status.code().description(),
+                message => message,
+            };
+            Failure::new(message).of_kind(kind(status.code()))
         }
-        FlightError::Tonic(status) => Failure::new(status.code().description()),
         other => Failure::new(other.to_string()),
+    }
+}
+
+/// Whether the same statement would be answered the same way again.
+fn kind(code: Code) -> FailureKind {
+    match code {
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::Unimplemented => FailureKind::Refused,
+        Code::Unavailable => FailureKind::Io,
+        _ => FailureKind::Failed,
     }
 }
 
@@ -120,9 +137,12 @@ fn unreachable_endpoint(endpoint: &FlightEndpoint, error: &tonic::transport::Err
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    Failure::new(format!("cannot connect to {endpoint}: {cause}")).with_next(
-        "start a node with `spiced`, or name a running one with --flight-endpoint http://HOST:PORT",
-    )
+    Failure::new(format!("cannot connect to {endpoint}: {cause}"))
+        .of_kind(FailureKind::Io)
+        .with_next(
+            "start a node with `spiced`, or name a running one with \
+             --flight-endpoint http://HOST:PORT",
+        )
 }
 
 /// Longer than any network takes that one would run SQL over.

@@ -1,6 +1,5 @@
 //! `spice cluster tls add`.
 
-use std::io::{self, Write};
 use std::time::SystemTime;
 
 use cluster_pki::{
@@ -15,8 +14,9 @@ use crate::failure::Failure;
 use crate::tls::next_step;
 use crate::tls::report::{Card, print_json};
 use crate::tls::{PkiDirectory, out_directory};
+use crate::voice::Voice;
 
-pub(crate) fn run(args: AddArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: AddArgs, voice: Voice) -> Result<(), Failure> {
     let pki = PkiDirectory::decide(&args.pki)?;
     let format = args.report.output;
     let request = request(args);
@@ -25,7 +25,7 @@ pub(crate) fn run(args: AddArgs) -> Result<(), Failure> {
         .issue(&request, SystemTime::now())
         .map_err(|error| explain_issue(&error, &request, &pki))?;
     for warning in &issued.warnings {
-        writeln!(io::stderr(), "warning: {}: {warning}", request.name)?;
+        voice.warn(format_args!("{}: {warning}", request.name));
     }
     match format {
         ReportFormat::Table => table(&issued, &request),

@@ -1,16 +1,16 @@
 //! `spice cluster tls connect`.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use cluster_tls::{
-    CredentialPaths, Diagnosis, DialLimits, FileSource, PeerIdentity, PeerPolicy, RefusalReason,
-    Step, StepOutcome, SystemClock, diagnose, load_from,
+    Diagnosis, DialLimits, PeerIdentity, RefusalReason, RefusedBy, Step, StepOutcome, diagnose,
 };
 use serde_json::{Value, json};
 
 use crate::args::{ConnectArgs, ReportFormat};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
+use crate::tls::checked::Checked;
+use crate::tls::credentials;
 use crate::tls::report::print_json;
 
 pub(crate) fn run(args: &ConnectArgs) -> Result<(), Failure> {
@@ -26,23 +26,7 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<(), Failure> {
 }
 
 fn dial(args: &ConnectArgs) -> Result<Diagnosis, Failure> {
-    let paths = CredentialPaths {
-        ca: args.ca.clone(),
-        certificate: args.cert.clone(),
-        key: args.key.clone(),
-    };
-    let mut source = FileSource::new(paths);
-    if let Some(crl) = &args.crl {
-        source = source.with_crl(crl);
-    }
-    if let Some(deny_list) = &args.deny_list {
-        source = source.with_deny_list(deny_list);
-    }
-    let policy = PeerPolicy {
-        identity_rules: args.identity.clone(),
-        ..PeerPolicy::default()
-    };
-    let own = load_from(&mut source, Arc::new(SystemClock), policy);
+    let own = credentials::load(&args.credentials);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -56,35 +40,33 @@ fn table(diagnosis: &Diagnosis) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", diagnosis.to())?;
     for step in diagnosis.steps() {
-        let (mark, stage) = (mark(step.outcome()), step.stage().as_str());
-        match step.outcome() {
-            StepOutcome::Skipped => writeln!(out, "  {mark} {stage:<11}  not tried")?,
+        let detail = match step.outcome() {
+            StepOutcome::Skipped => "not tried".to_owned(),
             _ => {
                 let milliseconds = step.duration().as_secs_f64() * 1000.0;
-                let detail = step.detail();
-                writeln!(out, "  {mark} {stage:<11}  {detail} ({milliseconds:.1} ms)")?;
+                format!("{}{} ({milliseconds:.1} ms)", by(step), step.detail())
             }
-        }
-        if let (StepOutcome::Warned, Some(remedy)) = (step.outcome(), step.remedy()) {
-            writeln!(out, "                 {remedy}")?;
-        }
+        };
+        let line = Checked {
+            outcome: step.outcome(),
+            what: step.stage().as_str(),
+            detail: &detail,
+            remedy: step.remedy(),
+        };
+        line.write(&mut out)?;
     }
     Ok(())
 }
 
-fn mark(outcome: StepOutcome) -> char {
-    match outcome {
-        StepOutcome::Passed => '\u{2713}',
-        StepOutcome::Warned => '!',
-        StepOutcome::Failed => '\u{2717}',
-        StepOutcome::Skipped => '-',
-    }
-}
-
 fn document(diagnosis: &Diagnosis) -> Value {
+    let failed = diagnosis.failure();
+    let kind = failed.map(|step| FailureKind::Stage(step.stage()));
     json!({
         "to": diagnosis.to().to_string(),
         "healthy": diagnosis.is_healthy(),
+        "failed_stage": failed.map(|step| step.stage().as_str()),
+        "refused_by": failed.and_then(Step::refused_by).map(RefusedBy::as_str),
+        "exit_code": kind.map_or(0, FailureKind::exit_code),
         "steps": diagnosis.steps().iter().map(step).collect::<Vec<_>>(),
         "peer": diagnosis.peer().map(peer),
     })
@@ -95,6 +77,7 @@ fn step(step: &Step) -> Value {
         "stage": step.stage().as_str(),
         "outcome": step.outcome().as_str(),
         "reason": step.reason().map(RefusalReason::as_str),
+        "refused_by": step.refused_by().map(RefusedBy::as_str),
         "detail": step.detail(),
         "remedy": step.remedy(),
         "duration_ms": step.duration().as_secs_f64() * 1000.0,
@@ -114,9 +97,19 @@ fn peer(peer: &PeerIdentity) -> Value {
 
 fn failure(diagnosis: &Diagnosis, step: &Step) -> Failure {
     let (to, stage, detail) = (diagnosis.to(), step.stage(), step.detail());
-    let failure = Failure::new(format!("{to}: {stage}: {detail}"));
+    let failure = Failure::new(format!("{to}: {stage}: {}{detail}", by(step)))
+        .of_kind(FailureKind::Stage(stage));
     match step.remedy() {
         Some(remedy) => failure.with_next(remedy),
         None => failure,
+    }
+}
+
+/// Which side refused the other, where the detail does not say it: what a peer did is always
+/// said there.
+fn by(step: &Step) -> &'static str {
+    match step.refused_by() {
+        Some(RefusedBy::Us) => "we refuse the peer: ",
+        Some(RefusedBy::Peer) | None => "",
     }
 }

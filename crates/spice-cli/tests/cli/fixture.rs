@@ -32,8 +32,12 @@ impl Home {
         home
     }
 
+    pub(crate) fn home(&self) -> PathBuf {
+        self.root.path().join("home")
+    }
+
     pub(crate) fn pki(&self) -> PathBuf {
-        self.root.path().join("home/.spice/pki")
+        self.home().join(".spice/pki")
     }
 
     pub(crate) fn work(&self) -> PathBuf {
@@ -54,7 +58,7 @@ impl Home {
         command
             .args(args)
             .current_dir(self.work())
-            .env("HOME", self.root.path().join("home"))
+            .env("HOME", self.home())
             .env_remove("SPICE_PKI_DIR")
             .env_remove("SPICE_BUNDLE_PASSPHRASE")
             .stdin(Stdio::null());

@@ -3,9 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bundle;
+mod completions;
 mod connect;
 mod fixture;
+mod machine;
+mod man;
+mod minted;
+mod prompt;
 mod server;
 mod sql;
 mod tls;
 mod usage;
+mod verify;

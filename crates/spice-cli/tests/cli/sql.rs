@@ -105,6 +105,20 @@ fn statements_are_read_from_standard_input_without_a_prompt() {
 }
 
 #[test]
+fn timing_is_told_beside_the_rows_when_asked_for() {
+    let node = FakeNode::start();
+    let url = node.url();
+    let args = ["sql", "--flight-endpoint", &url, "-o", "csv", "-q", ROWS];
+    let home = Home::new();
+    let asked = home.spice(&[&args[..], &["--timing"]].concat());
+    assert_eq!(asked.code, DONE);
+    assert_eq!(asked.stdout, "n,t\n1,\"a,b\"\n2,\n");
+    assert!(asked.stderr.starts_with("2 rows in 0."), "{asked:?}");
+    assert_eq!(home.spice(&args).expect(DONE).stderr, "");
+    assert!(!home.pki().with_file_name("sql_history").exists());
+}
+
+#[test]
 fn a_refused_connection_names_the_endpoint_and_the_way_to_another() {
     // Bound once and closed again, so that nothing listens there.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,16 +1,15 @@
 //! `spice cluster tls connect`.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use cluster_tls::{AddressError, IdentityRule, NodeAddress, Role};
+use cluster_tls::{AddressError, NodeAddress, Role};
 
-use crate::args::tls::{ReportArgs, roles};
+use crate::args::tls::{CredentialArgs, ReportArgs, roles};
 
 /// Dial a node with a node's certificate and report every step.
 ///
 /// Says where and why it ends: in our own files, the name, the network, the handshake, the peer's
-/// certificate, or the peer's opinion of ours. The peer is asked for nothing.
+/// certificate, or the peer's opinion of ours; which side refused the other; and by its exit code
+/// which step failed. The peer is asked for nothing.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ConnectArgs {
@@ -18,33 +17,12 @@ pub(crate) struct ConnectArgs {
     #[arg(value_name = "HOST:PORT", value_parser = node_address)]
     pub(crate) node: NodeAddress,
 
-    /// The roots of the cluster, PEM.
-    #[arg(long, value_name = "FILE", default_value = "ca.pem")]
-    pub(crate) ca: PathBuf,
-
-    /// The certificate to show, PEM.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cert: PathBuf,
-
-    /// The key of the certificate, PEM.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: PathBuf,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
 
     /// What the node must be allowed to act as [default: anything].
     #[arg(long, value_name = "ROLE", value_parser = roles())]
     pub(crate) role: Option<Role>,
-
-    /// Certificate revocation lists to judge the node by, PEM.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) crl: Option<PathBuf>,
-
-    /// Denied certificates to judge the node by.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) deny_list: Option<PathBuf>,
-
-    /// The role of certificates of another issuer, as for `spiced --node-mtls-identity`.
-    #[arg(long, value_name = "URI=ROLE")]
-    pub(crate) identity: Vec<IdentityRule>,
 
     #[command(flatten)]
     pub(crate) report: ReportArgs,
@@ -63,6 +41,19 @@ fn node_address(text: &str) -> Result<NodeAddress, AddressError> {
 const INTERNAL_PORT: u16 = 50052;
 
 const EXAMPLES: &str = "\
+Exit codes:
+  0   healthy: every step passed
+  2   the command line was not understood
+  10  credentials: our own files would be refused by every node
+  11  resolve: the host name leads to no address
+  12  connect: no TCP connection
+  13  handshake: no TLS 1.3 with client certificates
+  14  chain: the peer's certificate is not of this cluster, outside its dates or revoked
+  15  name: the peer's certificate does not carry the dialled name
+  16  role: the peer may not act in the expected role
+  18  admission: the peer refuses our certificate
+  1   anything else
+
 Examples:
   spice cluster tls connect scheduler1.cluster.local --cert executor1.pem --key executor1-key.pem
   spice cluster tls connect 10.0.0.7:50052 --role executor --cert scheduler1.pem \\
