@@ -22,7 +22,7 @@ use std::time::SystemTime;
 use crate::files::{self, FileError};
 use crate::index::{Index, IssuedRecord};
 use crate::key_type::KeyType;
-use crate::keys::{CaIssuer, KeyError, Keys};
+use crate::keys::{self, CaIssuer, KeyError, Keys};
 use crate::lines::RecordError;
 use crate::lock::{DirectoryLock, LockError};
 use crate::name::Domain;
@@ -170,7 +170,17 @@ impl Authority {
 
     /// Every certificate that was ever signed and what became of it, oldest first.
     pub fn certificates(&self, now: SystemTime) -> Vec<Certificate<'_>> {
-        standing::certificates(self.index.records(), &self.revocations, now)
+        let roots = self.settings.roots();
+        standing::certificates(self.index.records(), &self.revocations, roots, now)
+    }
+
+    /// Whether the key of the root that signs has a passphrase.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::File`] where the key file cannot be read, or others may read it.
+    pub fn has_passphrase(&self) -> Result<bool, KeyError> {
+        Ok(keys::is_sealed(&self.directory, &self.signing)?)
     }
 
     /// The key of the root that signs, opened now if it has no passphrase.

@@ -73,6 +73,12 @@ pub enum KeyError {
     },
 }
 
+/// Whether the key of a root has a passphrase.
+pub(crate) fn is_sealed(directory: &Path, root: &Root) -> Result<bool, FileError> {
+    let pem = files::read_owner_only(&key_file(directory, root.generation))?;
+    Ok(passphrase::is_sealed(&pem))
+}
+
 fn load(
     path: &Path,
     root: &Root,

@@ -94,6 +94,12 @@ impl RootState {
         }
     }
 
+    /// Whether nodes with the newest `ca.pem` believe this root.
+    pub(crate) fn believes(self, generation: u64) -> bool {
+        let retiring = self.retiring.map(|retiring| retiring.generation);
+        generation == self.generation || Some(generation) == retiring
+    }
+
     /// The new root signs from now on, and both are believed.
     pub(crate) fn started(self, new: u64, now: SystemTime) -> Result<Self, RotationError> {
         if let Some(retiring) = self.retiring {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::index::IssuedRecord;
 use crate::revocations::{Revocations, RevokedRecord};
-use crate::rotation::InUse;
+use crate::rotation::{InUse, RootState};
 
 /// What became of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Standing {
     Replaced,
     /// It was revoked.
     Revoked,
+    /// The root that signed it is out of use, and believed by nobody who has the newest `ca.pem`.
+    Untrusted,
 }
 
 impl Standing {
@@ -35,6 +37,7 @@ impl Standing {
             Self::Expired => "expired",
             Self::Replaced => "replaced",
             Self::Revoked => "revoked",
+            Self::Untrusted => "untrusted",
         }
     }
 
@@ -62,6 +65,7 @@ pub struct Certificate<'a> {
 pub(crate) fn certificates<'a>(
     issued: &'a [IssuedRecord],
     revocations: &'a Revocations,
+    roots: RootState,
     now: SystemTime,
 ) -> Vec<Certificate<'a>> {
     let revoked: HashMap<&str, &RevokedRecord> = revocations
@@ -80,6 +84,7 @@ pub(crate) fn certificates<'a>(
         let revoked = revoked.get(record.serial.as_str()).copied();
         let standing = match revoked {
             Some(_) => Standing::Revoked,
+            None if !roots.believes(record.generation) => Standing::Untrusted,
             None => by_dates(record, is_newest, now),
         };
         Certificate {
@@ -165,7 +170,7 @@ mod tests {
         let mut revocations = Revocations::load(dir.path()).unwrap();
         let revoked = RevokedRecord::new(&issued[5], RevocationReason::KeyCompromise, at(1));
         revocations.append(vec![revoked.clone()]).unwrap();
-        let found = certificates(&issued, &revocations, at(100));
+        let found = certificates(&issued, &revocations, RootState::stable(1), at(100));
         let standings: Vec<_> = found
             .iter()
             .map(|certificate| certificate.standing)
@@ -190,13 +195,24 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_ends_with_its_root_whatever_its_dates_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let issued = [record("a", "01", 131)];
+        let revocations = Revocations::load(dir.path()).unwrap();
+        let standing = |roots| certificates(&issued, &revocations, roots, at(100))[0].standing;
+        let overlap = RootState::stable(1).started(2, at(99)).unwrap();
+        assert_eq!(standing(overlap), Standing::Valid);
+        assert_eq!(standing(RootState::stable(2)), Standing::Untrusted);
+    }
+
+    #[test]
     fn a_node_whose_newest_certificate_is_revoked_does_not_fall_back_to_an_older_one() {
         let dir = tempfile::tempdir().unwrap();
         let issued = [record("a", "01", 131), record("a", "02", 131)];
         let mut revocations = Revocations::load(dir.path()).unwrap();
         let revoked = RevokedRecord::new(&issued[1], RevocationReason::Superseded, at(1));
         revocations.append(vec![revoked]).unwrap();
-        let found = certificates(&issued, &revocations, at(100));
+        let found = certificates(&issued, &revocations, RootState::stable(1), at(100));
         assert_eq!(found[0].standing, Standing::Replaced);
         assert!(in_use(&found).is_empty());
     }

@@ -15,8 +15,10 @@ pub(crate) use self::completions::CompletionsArgs;
 pub(crate) use self::man::ManArgs;
 pub(crate) use self::sql::{RowFormat, SqlArgs};
 pub(crate) use self::tls::{
-    AddArgs, BundleArgs, BundleForm, ConnectArgs, CredentialArgs, Destination, InitArgs,
-    PKI_DIR_VARIABLE, PassphraseArgs, PkiArgs, ReportFormat, TlsCommand, VerifyArgs,
+    AbortArgs, AddArgs, BundleArgs, BundleForm, ConnectArgs, ConsentArgs, CredentialArgs, CrlArgs,
+    Destination, FinishArgs, InitArgs, ListArgs, ListsArgs, PKI_DIR_VARIABLE, PassphraseArgs,
+    PkiArgs, RenewArgs, ReportFormat, RevokeArgs, RotateCaArgs, RotateCaCommand, StartArgs,
+    StatusArgs, TlsCommand, VerifyArgs,
 };
 
 /// Certificates and SQL for a Spice cluster.

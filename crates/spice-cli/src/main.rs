@@ -5,10 +5,12 @@
 //! that to a person or to a program.
 
 mod args;
+mod columns;
 mod completions;
 mod failure;
 mod man;
 mod sql;
+mod times;
 mod tls;
 mod voice;
 

@@ -4,11 +4,18 @@ mod add;
 mod bundle;
 mod checked;
 mod connect;
+mod consent;
 mod credentials;
 mod init;
+mod interrupt;
+mod list;
 mod next_step;
+mod opened;
 mod passphrase;
+mod renew;
 mod report;
+mod revoke;
+mod rotate_ca;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -22,9 +29,14 @@ use crate::voice::Voice;
 pub(crate) fn run(command: TlsCommand, voice: Voice) -> Result<(), Failure> {
     match command {
         TlsCommand::Init(args) => init::run(&args),
-        TlsCommand::Add(args) => add::run(args, voice),
+        TlsCommand::Add(args) => add::run(&args, voice),
+        TlsCommand::List(args) => list::run(&args),
         TlsCommand::Verify(args) => verify::run(&args),
         TlsCommand::Connect(args) => connect::run(&args),
+        TlsCommand::Renew(args) => renew::run(&args, voice),
+        TlsCommand::Revoke(args) => revoke::run(&args),
+        TlsCommand::Crl(args) => revoke::run_crl(&args),
+        TlsCommand::RotateCa(args) => rotate_ca::run(&args),
         TlsCommand::Bundle(args) => bundle::run(&args),
     }
 }

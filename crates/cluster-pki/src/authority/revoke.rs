@@ -99,7 +99,7 @@ impl Authority {
         if let RevokeTarget::Replaced(_) = target {
             found.retain(|certificate| !certificate.is_newest);
         }
-        found.retain(|found| !matches!(found.standing, Standing::Revoked | Standing::Expired));
+        found.retain(|found| found.standing.is_in_use() || found.standing == Standing::Replaced);
         if found.is_empty() {
             return Err(RevokeError::NothingLeft(target.clone()));
         }
@@ -269,7 +269,7 @@ pub enum RevokeError {
     /// The authority never issued such a certificate.
     #[error("{}", unknown(.0))]
     Unknown(RevokeTarget),
-    /// All of it was revoked before, has expired, or was never replaced.
+    /// All of it was revoked before, has expired, went with its root, or was never replaced.
     #[error("{}", nothing_left(.0))]
     NothingLeft(RevokeTarget),
     /// A root that is no longer believed can say nothing about its leaves, which are not either.
@@ -312,13 +312,13 @@ fn unknown(target: &RevokeTarget) -> String {
 fn nothing_left(target: &RevokeTarget) -> String {
     match target {
         RevokeTarget::Node(name) => {
-            format!("every certificate of `{name}` is revoked already or has expired")
+            format!("no certificate of `{name}` is believed any more")
         }
         RevokeTarget::Replaced(name) => {
             format!("no certificate of `{name}` that was replaced is still believed")
         }
         RevokeTarget::Serial(serial) => {
-            format!("the certificate `{serial}` is revoked already or has expired")
+            format!("the certificate `{serial}` is believed no more")
         }
     }
 }

@@ -5,7 +5,11 @@ mod bundle;
 mod connect;
 mod credentials;
 mod init;
+mod list;
 mod passphrase;
+mod renew;
+mod revoke;
+mod rotate_ca;
 mod verify;
 
 use std::path::PathBuf;
@@ -20,15 +24,26 @@ pub(crate) use self::bundle::{BundleArgs, BundleForm, Destination};
 pub(crate) use self::connect::ConnectArgs;
 pub(crate) use self::credentials::CredentialArgs;
 pub(crate) use self::init::InitArgs;
+pub(crate) use self::list::ListArgs;
 pub(crate) use self::passphrase::PassphraseArgs;
+pub(crate) use self::renew::RenewArgs;
+pub(crate) use self::revoke::{CrlArgs, ListsArgs, RevokeArgs};
+pub(crate) use self::rotate_ca::{
+    AbortArgs, FinishArgs, RotateCaArgs, RotateCaCommand, StartArgs, StatusArgs,
+};
 pub(crate) use self::verify::VerifyArgs;
 
 #[derive(Subcommand)]
 pub(crate) enum TlsCommand {
     Init(InitArgs),
     Add(AddArgs),
+    List(ListArgs),
     Verify(VerifyArgs),
     Connect(ConnectArgs),
+    Renew(RenewArgs),
+    Revoke(RevokeArgs),
+    Crl(CrlArgs),
+    RotateCa(RotateCaArgs),
     Bundle(BundleArgs),
 }
 
@@ -37,6 +52,13 @@ pub(crate) struct PkiArgs {
     /// The authority's directory [default: ~/.spice/pki].
     #[arg(long, value_name = "DIR", env = PKI_DIR_VARIABLE)]
     pub(crate) pki_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ConsentArgs {
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Args)]

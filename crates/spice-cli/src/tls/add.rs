@@ -1,41 +1,47 @@
 //! `spice cluster tls add`.
 
+mod batch;
+mod inventory;
+
 use std::time::SystemTime;
 
-use cluster_pki::{
-    Authority, Existing, IssueError, Issued, LeafRequest, Localhost, OpenError, OutputError,
-    RoleReason, Timestamp,
-};
+use cluster_pki::{Existing, Issued, LeafRequest, Localhost, NodeName, RoleReason, Timestamp};
 use cluster_tls::Name;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::{AddArgs, ReportFormat};
 use crate::failure::Failure;
-use crate::tls::next_step;
+use crate::tls::interrupt::Interrupt;
+use crate::tls::opened::{Opened, explain_issue};
 use crate::tls::report::{Card, print_json};
-use crate::tls::{PkiDirectory, out_directory};
+use crate::tls::{PkiDirectory, next_step, out_directory};
 use crate::voice::Voice;
 
-pub(crate) fn run(args: AddArgs, voice: Voice) -> Result<(), Failure> {
-    let pki = PkiDirectory::decide(&args.pki)?;
-    let format = args.report.output;
-    let request = request(args);
-    let mut authority = Authority::open(pki.path()).map_err(|error| explain_open(&error, &pki))?;
-    let issued = authority
-        .issue(&request, SystemTime::now())
-        .map_err(|error| explain_issue(&error, &request, &pki))?;
-    for warning in &issued.warnings {
-        voice.warn(format_args!("{}: {warning}", request.name));
-    }
-    match format {
-        ReportFormat::Table => table(&issued, &request),
-        ReportFormat::Json => json(&issued),
+pub(crate) fn run(args: &AddArgs, voice: Voice) -> Result<(), Failure> {
+    match (&args.name, &args.from) {
+        (_, Some(file)) => batch::run(args, file, voice),
+        (Some(name), None) => add_one(args, name, voice),
+        (None, None) => Err(Failure::new("name a node")),
     }
 }
 
-fn request(args: AddArgs) -> LeafRequest {
-    let mut request = LeafRequest::new(args.name, out_directory(&args.out));
-    request.hosts = args.hosts;
+fn add_one(args: &AddArgs, name: &NodeName, voice: Voice) -> Result<(), Failure> {
+    let mut opened = Opened::open(&args.pki)?;
+    opened.unlock(&args.passphrase)?;
+    let _interrupt = Interrupt::hold()?;
+    let request = request(args, name);
+    let issued = opened.authority.issue(&request, SystemTime::now());
+    let issued = issued.map_err(|error| explain_issue(&error, &opened.pki))?;
+    warn(&issued, voice);
+    match args.report.output {
+        ReportFormat::Table => table(&issued, &request, &opened.pki),
+        ReportFormat::Json => print_json(&document(&issued)),
+    }
+}
+
+fn request(args: &AddArgs, name: &NodeName) -> LeafRequest {
+    let mut request = LeafRequest::new(name.clone(), out_directory(&args.out));
+    request.hosts.clone_from(&args.hosts);
     request.role = args.role;
     request.days = args.days;
     if args.no_localhost {
@@ -47,7 +53,13 @@ fn request(args: AddArgs) -> LeafRequest {
     request
 }
 
-fn table(issued: &Issued, request: &LeafRequest) -> Result<(), Failure> {
+pub(super) fn warn(issued: &Issued, voice: Voice) {
+    for warning in &issued.warnings {
+        voice.warn(format!("{}: {warning}", issued.record.name));
+    }
+}
+
+fn table(issued: &Issued, request: &LeafRequest, pki: &PkiDirectory) -> Result<(), Failure> {
     let record = &issued.record;
     let mut card = Card::new(format!("issued a certificate for {}", record.name));
     card.row("role", format!("{} ({})", record.role, issued.role_reason));
@@ -65,20 +77,25 @@ fn table(issued: &Issued, request: &LeafRequest) -> Result<(), Failure> {
         let until = Timestamp(old.not_after);
         card.row(
             "replaces",
-            format!("{}, still valid until {until}", old.serial),
+            format!("{}, still believed until {until}", old.serial),
         );
     }
-    card.text(next_step::start(issued, request));
+    let mut text = next_step::start(issued, request);
+    if issued.replaced.is_some() {
+        text += &next_step::revoke_replaced(&record.name, pki);
+    }
+    card.text(text);
     card.print()
 }
 
-fn json(issued: &Issued) -> Result<(), Failure> {
+/// A certificate that was issued, with stable keys.
+pub(super) fn document(issued: &Issued) -> Value {
     let record = &issued.record;
     let is_dns = |name: &&Name| matches!(name, Name::Dns(_));
     let (dns, ip): (Vec<_>, Vec<_>) = record.names.iter().partition(is_dns);
     let texts = |names: Vec<&Name>| names.into_iter().map(Name::to_string).collect::<Vec<_>>();
     let warnings: Vec<_> = issued.warnings.iter().map(ToString::to_string).collect();
-    print_json(&json!({
+    json!({
         "name": record.name.as_str(),
         "role": record.role.as_str(),
         "role_reason": reason_word(issued.role_reason),
@@ -96,43 +113,14 @@ fn json(issued: &Issued) -> Result<(), Failure> {
         },
         "replaced_serial": issued.replaced.as_ref().map(|old| &old.serial),
         "warnings": warnings,
-    }))
+    })
 }
 
 fn reason_word(reason: RoleReason) -> &'static str {
     match reason {
         RoleReason::Requested => "requested",
         RoleReason::NamePrefix(_) => "name_prefix",
+        RoleReason::Renewed => "renewed",
         _ => "default",
-    }
-}
-
-fn explain_open(error: &OpenError, pki: &PkiDirectory) -> Failure {
-    let failure = Failure::from_error(error);
-    match error {
-        OpenError::NoAuthority { .. } => {
-            failure.with_next(format!("make one with `spice cluster tls init{pki}`"))
-        }
-        _ => failure,
-    }
-}
-
-fn explain_issue(error: &IssueError, request: &LeafRequest, pki: &PkiDirectory) -> Failure {
-    let failure = Failure::from_error(error);
-    let replace = format!("`spice cluster tls add {} --force{pki}`", request.name);
-    match error {
-        IssueError::AlreadyIssued { .. } => failure.with_next(format!(
-            "choose another name, or replace its certificate and key with {replace}"
-        )),
-        IssueError::Output(OutputError::OtherAuthority { .. }) => failure.with_next(
-            "choose another directory with --out DIR, or that authority with --pki-dir DIR",
-        ),
-        IssueError::Output(OutputError::PkiDirectory { .. }) => {
-            failure.with_next("choose another directory with --out DIR")
-        }
-        IssueError::Output(OutputError::Exists { .. }) => failure.with_next(format!(
-            "choose another directory with --out DIR, or replace the files with {replace}"
-        )),
-        _ => failure,
     }
 }

@@ -8,17 +8,22 @@ use serde_json::json;
 
 use crate::args::{InitArgs, ReportFormat};
 use crate::failure::Failure;
+use crate::tls::opened::{explain as explain_files, explain_output};
+use crate::tls::passphrase::PassphraseInput;
 use crate::tls::report::{Card, print_json};
 use crate::tls::{PkiDirectory, out_directory};
 
 pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
     let pki = PkiDirectory::decide(&args.pki)?;
+    let passphrase = args
+        .encrypt
+        .then(|| PassphraseInput::authority(&args.passphrase).choose("the authority's key"));
     let request = InitRequest {
         domain: args.domain.clone(),
         days: args.days,
         key_type: args.key_type,
         out: Some(out_directory(&args.out).to_owned()),
-        passphrase: None,
+        passphrase: passphrase.transpose()?,
     };
     let authority = Authority::init(pki.path(), &request, SystemTime::now())
         .map_err(|error| explain(&error, &pki))?;
@@ -62,9 +67,10 @@ fn explain(error: &InitError, pki: &PkiDirectory) -> Failure {
     let failure = Failure::from_error(error);
     match error {
         InitError::Exists { .. } => failure.with_next(format!(
-            "use it with `spice cluster tls add NAME{pki}`, or make another one with --pki-dir DIR"
+            "use it with `spice cluster tls add NAME{pki}`, exchange its root with `spice cluster \
+             tls rotate-ca start{pki}`, or make another one with --pki-dir DIR"
         )),
-        InitError::Output(_) => failure.with_next("choose another directory with --out DIR"),
-        _ => failure,
+        InitError::Output(error) => explain_output(error),
+        _ => explain_files(error),
     }
 }

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use cluster_pki::{Issued, LeafRequest};
+use cluster_pki::{Issued, LeafRequest, NodeName};
 use cluster_tls::{Name, Role};
+
+use crate::tls::PkiDirectory;
 
 /// How to start the node that got this certificate.
 pub(crate) fn start(issued: &Issued, request: &LeafRequest) -> String {
@@ -28,6 +30,14 @@ pub(crate) fn start(issued: &Issued, request: &LeafRequest) -> String {
         quoted(&issued.files.ca),
         quoted(&issued.files.certificate),
         quoted(&issued.files.key),
+    )
+}
+
+/// How to end a certificate before its time when another one has taken its place.
+pub(crate) fn revoke_replaced(name: &NodeName, pki: &PkiDirectory) -> String {
+    format!(
+        "\n\nthe replaced certificate is believed until it expires; end that with\n  \
+         spice cluster tls revoke {name} --replaced{pki}"
     )
 }
 

@@ -1,9 +1,5 @@
 //! Passphrases: from a file, standard input, a variable or a prompt, and asked for once.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the commands that sign ask it next")
-)]
 mod authority;
 mod terminal;
 
@@ -15,6 +11,7 @@ use std::path::PathBuf;
 use cluster_pki::Passphrase;
 use zeroize::Zeroizing;
 
+pub(crate) use self::authority::AuthorityPassphrase;
 use crate::failure::Failure;
 use crate::tls::passphrase::terminal::prompt;
 
@@ -50,7 +47,8 @@ impl PassphraseInput {
             Ok(None) => prompt_twice(file),
             Err(missing) => Err(missing),
         };
-        let failed = |error: &dyn Error| Failure::from_error(error).with_next(self.ways());
+        let failed =
+            |error: &(dyn Error + 'static)| Failure::from_error(error).with_next(self.ways());
         match text {
             Ok(text) => Passphrase::chosen(text).map_err(|error| failed(&error)),
             Err(Missing::Broken(error)) => Err(failed(error.as_ref())),

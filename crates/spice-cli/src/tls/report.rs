@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::time::SystemTime;
 
 use crate::failure::Failure;
 
@@ -47,4 +48,9 @@ impl Card {
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     writeln!(io::stdout(), "{value:#}")?;
     Ok(())
+}
+
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

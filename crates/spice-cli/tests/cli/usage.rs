@@ -36,7 +36,7 @@ fn long_help_says_what_is_written_and_who_may_read_it() {
     assert!(add.contains("NAME-key.pem"), "{add}");
     let list = help(&["cluster", "tls", "--help"]);
     assert!(
-        list.contains("  add      Make a key and a certificate for a node\n"),
+        list.contains("  add        Make a key and a certificate for a node, or for many\n"),
         "{list}"
     );
 }
@@ -47,7 +47,14 @@ fn what_is_not_understood_is_a_usage_error() {
         &["launch"][..],
         &["cluster", "tls", "add"],
         &["cluster", "tls", "add", "n1", "--encrypt"],
-        &["cluster", "tls", "init", "--encrypt"],
+        &["cluster", "tls", "init", "--passphrase", "secret"],
+        &["cluster", "tls", "renew"],
+        &["cluster", "tls", "renew", "n1", "--within", "30d"],
+        &["cluster", "tls", "revoke"],
+        &["cluster", "tls", "revoke", "--replaced"],
+        &["cluster", "tls", "revoke", "n1", "--reason", "whim"],
+        &["cluster", "tls", "rotate-ca"],
+        &["cluster", "tls", "add", "n1", "--from", "nodes.csv"],
         &["cluster", "tls", "init", "--key-type", "rsa"],
         &["cluster", "tls", "init", "--days", "0"],
         &["cluster", "tls", "init", "--domain", "*.example"],

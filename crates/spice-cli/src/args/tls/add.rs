@@ -6,9 +6,9 @@ use clap::Args;
 use cluster_pki::{Days, Host, NodeName};
 use cluster_tls::Role;
 
-use crate::args::tls::{PkiArgs, ReportArgs, roles};
+use crate::args::tls::{PassphraseArgs, PkiArgs, ReportArgs, roles};
 
-/// Make a key and a certificate for a node.
+/// Make a key and a certificate for a node, or for many.
 ///
 /// The node's name, its full name in the cluster's domain and `localhost` are certified without
 /// being asked for. Written are `ca.pem`, `NAME.pem` and `NAME-key.pem`, the last readable by its
@@ -17,8 +17,19 @@ use crate::args::tls::{PkiArgs, ReportArgs, roles};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct AddArgs {
     /// The node: letters, digits, `-`, `_` and `.`.
-    #[arg(value_name = "NAME")]
-    pub(crate) name: NodeName,
+    #[arg(value_name = "NAME", required_unless_present = "from")]
+    pub(crate) name: Option<NodeName>,
+
+    /// Many nodes, all or none: a CSV file with the header `name,hosts,role,days` (several hosts
+    /// with spaces between them), or a YAML list of objects with these keys. Only the name is
+    /// needed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "hosts", "role"])]
+    pub(crate) from: Option<PathBuf>,
+
+    /// With `--from`: leave out the nodes that have a certificate, so that a list that grew can
+    /// be given again.
+    #[arg(long, requires = "from", conflicts_with = "force")]
+    pub(crate) skip_existing: bool,
 
     /// Another DNS name, IPv4 or IPv6 address of the node; may be given several times.
     #[arg(long = "host", value_name = "HOST")]
@@ -39,6 +50,9 @@ pub(crate) struct AddArgs {
     #[command(flatten)]
     pub(crate) pki: PkiArgs,
 
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+
     /// The directory for the node's files.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
@@ -55,4 +69,5 @@ const EXAMPLES: &str = "\
 Examples:
   spice cluster tls add scheduler1
   spice cluster tls add executor1 --host executor1.example --host 10.0.0.7
-  spice cluster tls add worker7 --role executor --days 90 --out /etc/spice";
+  spice cluster tls add worker7 --role executor --days 90 --out /etc/spice
+  spice cluster tls add --from nodes.csv --out certificates";

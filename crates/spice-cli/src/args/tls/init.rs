@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use cluster_pki::{Days, Domain, KeyType};
 
-use crate::args::tls::{PkiArgs, ReportArgs, key_types};
+use crate::args::tls::{PassphraseArgs, PkiArgs, ReportArgs, key_types};
 
 /// Make the certificate authority of a new cluster.
 ///
@@ -27,6 +27,13 @@ pub(crate) struct InitArgs {
     #[arg(long, value_name = "TYPE", default_value = "p256", value_parser = key_types())]
     pub(crate) key_type: KeyType,
 
+    /// Encrypt the authority's key with a passphrase, which every command that signs will need.
+    #[arg(long)]
+    pub(crate) encrypt: bool,
+
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseArgs,
+
     #[command(flatten)]
     pub(crate) pki: PkiArgs,
 
@@ -41,4 +48,5 @@ pub(crate) struct InitArgs {
 const EXAMPLES: &str = "\
 Examples:
   spice cluster tls init
+  spice cluster tls init --encrypt
   spice cluster tls init --domain spice.example --pki-dir /secure/pki --out /etc/spice";

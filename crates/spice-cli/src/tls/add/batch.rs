@@ -1,0 +1,141 @@
+//! `spice cluster tls add --from FILE`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::SystemTime;
+
+use cluster_pki::{Authority, BatchError, Existing, Issued, LeafRequest, Localhost};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::inventory::{self, Entry};
+use super::{document, warn};
+use crate::args::{AddArgs, ReportFormat};
+use crate::failure::Failure;
+use crate::tls::interrupt::Interrupt;
+use crate::tls::opened::{Opened, explain_issue};
+use crate::tls::out_directory;
+use crate::tls::report::{Card, print_json};
+use crate::voice::Voice;
+
+pub(super) fn run(args: &AddArgs, file: &Path, voice: Voice) -> Result<(), Failure> {
+    let mut entries = inventory::read(file)?;
+    let mut opened = Opened::open(&args.pki)?;
+    let skipped = skip_existing(args, &mut entries, &opened.authority);
+    opened.unlock(&args.passphrase)?;
+    let interrupt = Interrupt::hold()?;
+    let requests: Vec<_> = entries.iter().map(|entry| request(args, entry)).collect();
+    let bar = progress_bar(requests.len());
+    let issued = opened
+        .authority
+        .issue_all(&requests, SystemTime::now(), &mut |done| {
+            bar.set_position(done as u64);
+            match interrupt.is_noted() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+    bar.finish_and_clear();
+    let issued = issued.map_err(|error| match error {
+        BatchError::Issue(error) => explain_issue(&error, &opened.pki),
+        BatchError::Requests(faults) => {
+            let told = |(at, error): &(usize, _)| {
+                let place = entries.get(*at).map_or("", |entry| entry.place.as_str());
+                format!("{place}: {error}")
+            };
+            let faults: Vec<_> = faults.iter().map(told).collect();
+            inventory::all_faults(file, &faults)
+        }
+        other => Failure::from_error(&other),
+    })?;
+    for issued in &issued {
+        warn(issued, voice);
+    }
+    report(args, &issued, &skipped)
+}
+
+/// Takes out the nodes that have a certificate, and returns their names.
+fn skip_existing(args: &AddArgs, entries: &mut Vec<Entry>, authority: &Authority) -> Vec<String> {
+    if !args.skip_existing {
+        return Vec::new();
+    }
+    let certificates = authority.certificates(SystemTime::now());
+    let existing: std::collections::HashSet<_> = certificates
+        .iter()
+        .filter(|certificate| certificate.standing.is_in_use())
+        .map(|certificate| certificate.record.name.canonical())
+        .collect();
+    let (skipped, left): (Vec<_>, Vec<_>) = entries
+        .drain(..)
+        .partition(|entry| existing.contains(&entry.name.canonical()));
+    *entries = left;
+    skipped
+        .into_iter()
+        .map(|entry| entry.name.to_string())
+        .collect()
+}
+
+fn request(args: &AddArgs, entry: &Entry) -> LeafRequest {
+    let mut request = LeafRequest::new(entry.name.clone(), out_directory(&args.out));
+    request.hosts.clone_from(&entry.hosts);
+    request.role = entry.role;
+    request.days = entry.days.unwrap_or(args.days);
+    if args.no_localhost {
+        request.localhost = Localhost::Omitted;
+    }
+    if args.force {
+        request.existing = Existing::Replace;
+    }
+    request
+}
+
+/// On standard error, and only where that is a terminal.
+fn progress_bar(count: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} certificates, {eta} left");
+    let bar = ProgressBar::new(count as u64);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn report(args: &AddArgs, issued: &[Issued], skipped: &[String]) -> Result<(), Failure> {
+    match args.report.output {
+        ReportFormat::Json => {
+            let issued: Vec<_> = issued.iter().map(document).collect();
+            print_json(&json!({ "issued": issued, "skipped": skipped }))
+        }
+        ReportFormat::Table => table(issued, skipped),
+    }
+}
+
+fn table(issued: &[Issued], skipped: &[String]) -> Result<(), Failure> {
+    let Some(first) = issued.first() else {
+        writeln!(io::stdout(), "every node of the list has a certificate")?;
+        return Ok(());
+    };
+    let mut roles = BTreeMap::new();
+    for issued in issued {
+        *roles.entry(issued.record.role.as_str()).or_insert(0_usize) += 1;
+    }
+    let roles = roles.iter().map(|(role, count)| format!("{count} {role}"));
+    let mut card = Card::new(format!("issued {} certificates", issued.len()));
+    card.row("roles", roles.collect::<Vec<_>>().join(", "));
+    card.row("skipped", skipped.len());
+    card.row("roots", first.files.ca.display());
+    let directory = first
+        .files
+        .certificate
+        .parent()
+        .filter(|path| *path != Path::new(""));
+    card.row(
+        "files",
+        format!(
+            "NAME.pem and NAME-key.pem in {}",
+            directory.unwrap_or(Path::new(".")).display()
+        ),
+    );
+    card.print()
+}

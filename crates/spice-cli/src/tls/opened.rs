@@ -1,0 +1,197 @@
+//! The authority that a command works with, and what to say when it refuses.
+
+use std::error::Error;
+use std::io;
+
+use cluster_pki::{
+    Authority, FileError, IssueError, KeyError, OpenError, OutputError, Passphrase,
+    PassphraseSource, RevokeError, RotateError, RotationError, ValidityError,
+};
+
+use crate::args::{PassphraseArgs, PkiArgs};
+use crate::failure::Failure;
+use crate::tls::PkiDirectory;
+use crate::tls::passphrase::AuthorityPassphrase;
+
+/// An authority and how its user named it.
+pub(super) struct Opened {
+    pub(super) authority: Authority,
+    pub(super) pki: PkiDirectory,
+}
+
+impl Opened {
+    /// Opens it for reading: no key, no passphrase.
+    pub(super) fn open(args: &PkiArgs) -> Result<Self, Failure> {
+        let pki = PkiDirectory::decide(args)?;
+        let authority = Authority::open(pki.path()).map_err(|error| explain_open(&error, &pki))?;
+        Ok(Self { authority, pki })
+    }
+
+    /// Opens its keys, for signing.
+    pub(super) fn unlock(&mut self, args: &PassphraseArgs) -> Result<(), Failure> {
+        self.unlock_with(&mut AuthorityPassphrase::new(args))
+    }
+
+    /// The same, and the passphrase that did it, for another key.
+    pub(super) fn unlock_again(&mut self, args: &PassphraseArgs) -> Result<Passphrase, Failure> {
+        let mut source = AuthorityPassphrase::new(args);
+        self.unlock_with(&mut source)?;
+        let known = source.passphrase(self.pki.path());
+        known.map_err(|error| Failure::from_error(&error).with_next(source.ways()))
+    }
+
+    fn unlock_with(&mut self, source: &mut AuthorityPassphrase) -> Result<(), Failure> {
+        self.authority.unlock(source).map_err(|error| match error {
+            KeyError::Passphrase { .. } => Failure::from_error(&error).with_next(source.ways()),
+            _ => explain(&error),
+        })
+    }
+}
+
+fn explain_open(error: &OpenError, pki: &PkiDirectory) -> Failure {
+    match error {
+        OpenError::NoAuthority { .. } => Failure::from_error(error).with_next(format!(
+            "make one with `spice cluster tls init{pki}`, or name another directory with --pki-dir DIR"
+        )),
+        _ => explain(error),
+    }
+}
+
+/// What anything of an authority may come to: files that cannot be used.
+pub(super) fn explain(error: &(dyn Error + 'static)) -> Failure {
+    let failure = Failure::from_error(error);
+    match find::<FileError>(error).and_then(remedy) {
+        Some(remedy) => failure.with_next(remedy),
+        None => failure,
+    }
+}
+
+/// What not issuing a certificate comes to.
+pub(super) fn explain_issue(error: &IssueError, pki: &PkiDirectory) -> Failure {
+    let failure = Failure::from_error(error);
+    match error {
+        IssueError::AlreadyIssued { current } => {
+            let name = &current.name;
+            failure.with_next(format!(
+                "renew it with `spice cluster tls renew {name}{pki}`, or start over with other \
+                 names or another role with `spice cluster tls add {name} --force{pki}`"
+            ))
+        }
+        IssueError::NeverIssued(name) => failure.with_next(format!(
+            "issue one with `spice cluster tls add {name}{pki}`"
+        )),
+        IssueError::Revoked { current } => failure.with_next(format!(
+            "issue another one with `spice cluster tls add {}{pki} --force`",
+            current.name
+        )),
+        IssueError::OwnKey { current } => {
+            let name = &current.name;
+            failure.with_next(format!(
+                "make a new request on the node with `spice cluster tls csr {name} --force`, and \
+                 sign it with `spice cluster tls sign {name}.csr --force{pki}`"
+            ))
+        }
+        IssueError::Validity(error) => explain_validity(error, failure, pki),
+        IssueError::Output(error) => explain_output(error),
+        _ => explain(error),
+    }
+}
+
+pub(super) fn explain_output(error: &OutputError) -> Failure {
+    let failure = Failure::from_error(error);
+    match error {
+        OutputError::OtherAuthority { .. } => failure.with_next(
+            "choose another directory with --out DIR, or that authority with --pki-dir DIR",
+        ),
+        OutputError::Exists { .. } => failure.with_next(
+            "choose another directory with --out DIR, or replace the files with --force",
+        ),
+        OutputError::Missing { .. } => failure.with_next(
+            "name the directory that has the node's files with --out DIR, or write them anew with \
+             `spice cluster tls add NAME --force`",
+        ),
+        OutputError::ForeignList { .. } => failure.with_next(
+            "choose another directory with --out DIR, or move the file away and give nodes both lists",
+        ),
+        OutputError::PkiDirectory { .. } | OutputError::Directory { .. } => {
+            failure.with_next("choose another directory with --out DIR")
+        }
+        _ => explain(error),
+    }
+}
+
+pub(super) fn explain_revoke(error: &RevokeError, pki: &PkiDirectory) -> Failure {
+    let failure = Failure::from_error(error);
+    match error {
+        RevokeError::Unknown(_) => failure.with_next(format!(
+            "see what was issued with `spice cluster tls list --all{pki}`"
+        )),
+        RevokeError::NothingLeft(_) => failure.with_next(format!(
+            "see what became of it with `spice cluster tls list --all{pki}`; write the lists anew \
+             with `spice cluster tls crl{pki}`"
+        )),
+        RevokeError::RootsExpired => failure.with_next(format!(
+            "exchange the root with `spice cluster tls rotate-ca start{pki}`"
+        )),
+        RevokeError::Output(error) => explain_output(error),
+        _ => explain(error),
+    }
+}
+
+pub(super) fn explain_rotate(error: &RotateError, pki: &PkiDirectory) -> Failure {
+    let failure = Failure::from_error(error);
+    match error {
+        RotateError::Rotation(RotationError::NotRenewed { .. }) => failure.with_next(format!(
+            "renew them with `spice cluster tls renew --retiring{pki}` and roll their files out, \
+             or go on without one with --abandon NAME"
+        )),
+        RotateError::Rotation(RotationError::NotUnderWay) => failure.with_next(format!(
+            "begin one with `spice cluster tls rotate-ca start{pki}`"
+        )),
+        RotateError::Rotation(_) => failure.with_next(format!(
+            "see where it stands with `spice cluster tls rotate-ca status{pki}`"
+        )),
+        RotateError::Output(error) => explain_output(error),
+        _ => explain(error),
+    }
+}
+
+fn explain_validity(error: &ValidityError, failure: Failure, pki: &PkiDirectory) -> Failure {
+    match error {
+        ValidityError::AuthorityExpired { .. } => failure.with_next(format!(
+            "check the clock; if it is right, exchange the root with `spice cluster tls \
+             rotate-ca start{pki}` and renew every node"
+        )),
+        ValidityError::AuthorityNotYetValid { .. } => failure.with_next("set the clock right"),
+        _ => failure,
+    }
+}
+
+/// What to do about a file that the system refuses.
+fn remedy(error: &FileError) -> Option<String> {
+    let path = error.path.display();
+    match error.source.kind() {
+        io::ErrorKind::PermissionDenied => Some(format!(
+            "run it as the owner of {path}, or choose another directory with --out or --pki-dir"
+        )),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("choose a directory that can be written to with --out or --pki-dir".to_owned())
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
+            "make room on the file system of {path} and type the same command again"
+        )),
+        _ => None,
+    }
+}
+
+/// The first error of a kind among an error and its causes.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        current = error.source();
+    }
+    None
+}
