@@ -46,16 +46,22 @@ mod mint;
 mod name;
 mod output;
 mod passphrase;
+mod pem;
 mod policy;
+mod public_key;
+mod request;
 mod revocations;
 mod role;
 mod root;
 mod roots_file;
 mod rotation;
 mod settings;
+mod signature;
 mod standing;
 mod stored;
+mod text;
 mod timestamp;
+mod usages;
 
 pub use crate::authority::{
     Authority, BatchError, Begun, Due, InitError, InitRequest, IssueError, Issued, LeafRequest,
@@ -79,7 +85,13 @@ pub use crate::output::{Existing, NodeFiles, OutputError};
 pub use crate::passphrase::{
     NoPassphrase, Passphrase, PassphraseError, PassphraseSource, SealError,
 };
+pub use crate::pem::PemFault;
 pub use crate::policy::{Localhost, ValidityError, Warning};
+pub use crate::public_key::PublicKeySummary;
+pub use crate::request::{
+    NodeRequest, RefusedName, RequestError, RequestFiles, RequestPlan, SigningRequest,
+    SigningRequestError,
+};
 pub use crate::revocations::{RevocationReason, RevokedRecord, UnknownReason};
 pub use crate::role::RoleReason;
 pub use crate::rotation::{Aborted, RotationError};

@@ -15,7 +15,7 @@ pub(crate) use self::completions::CompletionsArgs;
 pub(crate) use self::man::ManArgs;
 pub(crate) use self::sql::{RowFormat, SqlArgs};
 pub(crate) use self::tls::{
-    AddArgs, BundleArgs, BundleForm, ConnectArgs, CredentialArgs, Destination, InitArgs,
+    AddArgs, BundleArgs, BundleForm, ConnectArgs, CredentialArgs, CsrArgs, Destination, InitArgs,
     PKI_DIR_VARIABLE, PassphraseArgs, PkiArgs, ReportFormat, TlsCommand, VerifyArgs,
 };
 

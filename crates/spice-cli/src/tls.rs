@@ -5,6 +5,7 @@ mod bundle;
 mod checked;
 mod connect;
 mod credentials;
+mod csr;
 mod init;
 mod next_step;
 mod passphrase;
@@ -23,6 +24,7 @@ pub(crate) fn run(command: TlsCommand, voice: Voice) -> Result<(), Failure> {
     match command {
         TlsCommand::Init(args) => init::run(&args),
         TlsCommand::Add(args) => add::run(args, voice),
+        TlsCommand::Csr(args) => csr::run(args),
         TlsCommand::Verify(args) => verify::run(&args),
         TlsCommand::Connect(args) => connect::run(&args),
         TlsCommand::Bundle(args) => bundle::run(&args),

@@ -4,6 +4,7 @@ mod add;
 mod bundle;
 mod connect;
 mod credentials;
+mod csr;
 mod init;
 mod passphrase;
 mod verify;
@@ -19,6 +20,7 @@ pub(crate) use self::add::AddArgs;
 pub(crate) use self::bundle::{BundleArgs, BundleForm, Destination};
 pub(crate) use self::connect::ConnectArgs;
 pub(crate) use self::credentials::CredentialArgs;
+pub(crate) use self::csr::CsrArgs;
 pub(crate) use self::init::InitArgs;
 pub(crate) use self::passphrase::PassphraseArgs;
 pub(crate) use self::verify::VerifyArgs;
@@ -27,6 +29,7 @@ pub(crate) use self::verify::VerifyArgs;
 pub(crate) enum TlsCommand {
     Init(InitArgs),
     Add(AddArgs),
+    Csr(CsrArgs),
     Verify(VerifyArgs),
     Connect(ConnectArgs),
     Bundle(BundleArgs),

@@ -5,6 +5,7 @@
 mod bundle;
 mod completions;
 mod connect;
+mod csr;
 mod fixture;
 mod machine;
 mod man;
