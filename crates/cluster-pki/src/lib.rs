@@ -38,6 +38,7 @@ mod crl;
 mod days;
 mod files;
 mod index;
+mod inspect;
 mod key_type;
 mod keys;
 mod lines;
@@ -75,6 +76,11 @@ pub use crate::bundle::{
 pub use crate::days::{Days, DaysError};
 pub use crate::files::FileError;
 pub use crate::index::{IssuedRecord, KeyOrigin};
+pub use crate::inspect::{
+    CertificateReport, DenyListEntry, DenyListReport, InspectError, InspectedContent,
+    InspectedFormat, InspectedSection, Inspection, InspectionInput, PrivateKeyReport,
+    RequestReport, RevocationListReport, RevokedEntry, Validity, ValidityStatus,
+};
 pub use crate::key_type::{KeyType, UnknownKeyType};
 pub use crate::keys::KeyError;
 pub use crate::lines::RecordError;

@@ -16,7 +16,7 @@ pub(crate) use self::man::ManArgs;
 pub(crate) use self::sql::{RowFormat, SqlArgs};
 pub(crate) use self::tls::{
     AddArgs, BundleArgs, BundleForm, ConnectArgs, CredentialArgs, CsrArgs, Destination, InitArgs,
-    PKI_DIR_VARIABLE, PassphraseArgs, PkiArgs, ReportFormat, TlsCommand, VerifyArgs,
+    InspectArgs, PKI_DIR_VARIABLE, PassphraseArgs, PkiArgs, ReportFormat, TlsCommand, VerifyArgs,
 };
 
 /// Certificates and SQL for a Spice cluster.

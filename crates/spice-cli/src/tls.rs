@@ -7,6 +7,7 @@ mod connect;
 mod credentials;
 mod csr;
 mod init;
+mod inspect;
 mod next_step;
 mod passphrase;
 mod report;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: TlsCommand, voice: Voice) -> Result<(), Failure> {
         TlsCommand::Init(args) => init::run(&args),
         TlsCommand::Add(args) => add::run(args, voice),
         TlsCommand::Csr(args) => csr::run(args),
+        TlsCommand::Inspect(args) => inspect::run(&args, voice),
         TlsCommand::Verify(args) => verify::run(&args),
         TlsCommand::Connect(args) => connect::run(&args),
         TlsCommand::Bundle(args) => bundle::run(&args),

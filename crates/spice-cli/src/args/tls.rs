@@ -6,6 +6,7 @@ mod connect;
 mod credentials;
 mod csr;
 mod init;
+mod inspect;
 mod passphrase;
 mod verify;
 
@@ -22,6 +23,7 @@ pub(crate) use self::connect::ConnectArgs;
 pub(crate) use self::credentials::CredentialArgs;
 pub(crate) use self::csr::CsrArgs;
 pub(crate) use self::init::InitArgs;
+pub(crate) use self::inspect::InspectArgs;
 pub(crate) use self::passphrase::PassphraseArgs;
 pub(crate) use self::verify::VerifyArgs;
 
@@ -30,6 +32,7 @@ pub(crate) enum TlsCommand {
     Init(InitArgs),
     Add(AddArgs),
     Csr(CsrArgs),
+    Inspect(InspectArgs),
     Verify(VerifyArgs),
     Connect(ConnectArgs),
     Bundle(BundleArgs),
