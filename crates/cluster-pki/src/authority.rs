@@ -14,6 +14,7 @@ mod plan;
 mod renew;
 mod revoke;
 mod rotate;
+mod sign;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ pub use self::issue::{BatchError, IssueError, Issued, LeafRequest};
 pub use self::renew::{Due, RenewRequest};
 pub use self::revoke::{Lists, ListsRequest, RevokeError, RevokeTarget, Revoked};
 pub use self::rotate::{Begun, RootInfo, RotateError, Rotation, RotationRequest};
+pub use self::sign::RequestedNames;
 
 /// The certificate authority of one cluster.
 ///

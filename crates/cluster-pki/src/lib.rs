@@ -38,6 +38,7 @@ mod crl;
 mod days;
 mod files;
 mod index;
+mod inspect;
 mod key_type;
 mod keys;
 mod lines;
@@ -46,21 +47,27 @@ mod mint;
 mod name;
 mod output;
 mod passphrase;
+mod pem;
 mod policy;
+mod public_key;
+mod request;
 mod revocations;
 mod role;
 mod root;
 mod roots_file;
 mod rotation;
 mod settings;
+mod signature;
 mod standing;
 mod stored;
+mod text;
 mod timestamp;
+mod usages;
 
 pub use crate::authority::{
     Authority, BatchError, Begun, Due, InitError, InitRequest, IssueError, Issued, LeafRequest,
-    Lists, ListsRequest, OpenError, RenewRequest, RevokeError, RevokeTarget, Revoked, RootInfo,
-    RotateError, Rotation, RotationRequest,
+    Lists, ListsRequest, OpenError, RenewRequest, RequestedNames, RevokeError, RevokeTarget,
+    Revoked, RootInfo, RotateError, Rotation, RotationRequest,
 };
 pub use crate::bundle::{
     Bundle, BundleError, Namespace, NodeBundle, SecretForm, SecretName, SecretNameError,
@@ -69,6 +76,11 @@ pub use crate::bundle::{
 pub use crate::days::{Days, DaysError};
 pub use crate::files::FileError;
 pub use crate::index::{IssuedRecord, KeyOrigin};
+pub use crate::inspect::{
+    CertificateReport, DenyListEntry, DenyListReport, InspectError, InspectedContent,
+    InspectedFormat, InspectedSection, Inspection, InspectionInput, PrivateKeyReport,
+    RequestReport, RevocationListReport, RevokedEntry, Validity, ValidityStatus,
+};
 pub use crate::key_type::{KeyType, UnknownKeyType};
 pub use crate::keys::KeyError;
 pub use crate::lines::RecordError;
@@ -79,7 +91,13 @@ pub use crate::output::{Existing, NodeFiles, OutputError};
 pub use crate::passphrase::{
     NoPassphrase, Passphrase, PassphraseError, PassphraseSource, SealError,
 };
+pub use crate::pem::PemFault;
 pub use crate::policy::{Localhost, ValidityError, Warning};
+pub use crate::public_key::PublicKeySummary;
+pub use crate::request::{
+    NodeRequest, RefusedName, RequestError, RequestFiles, RequestPlan, SigningRequest,
+    SigningRequestError,
+};
 pub use crate::revocations::{RevocationReason, RevokedRecord, UnknownReason};
 pub use crate::role::RoleReason;
 pub use crate::rotation::{Aborted, RotationError};

@@ -13,8 +13,8 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use cluster_tls::Name;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SanType,
-    SerialNumber,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    PublicKeyData, SanType, SerialNumber,
 };
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
@@ -107,22 +107,50 @@ pub(crate) fn mint_root(plan: &RootPlan<'_>) -> Result<Minted, MintError> {
     Ok(minted(&certificate, &key, serial))
 }
 
+/// A certificate for a key that stays where it was made.
+pub(crate) struct Signed {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) certificate_pem: String,
+    pub(crate) serial: Serial,
+}
+
 /// What one leaf says.
 pub(crate) struct LeafPlan<'a> {
     pub(crate) name: &'a NodeName,
     pub(crate) domain: &'a Domain,
     pub(crate) names: &'a [Name],
     pub(crate) uri: &'a str,
+    /// The kind of the key that [`mint_leaf`] makes; [`sign_leaf`] makes none.
     pub(crate) key_type: KeyType,
     pub(crate) window: Window,
 }
 
-/// Makes a leaf, which authenticates a server and a client and can sign nothing but handshakes.
+/// Makes a leaf and its key.
 pub(crate) fn mint_leaf(
     plan: &LeafPlan<'_>,
     issuer: &Issuer<'static, KeyPair>,
 ) -> Result<Minted, MintError> {
     let key = generate_key(plan.key_type)?;
+    let Signed {
+        certificate,
+        certificate_pem,
+        serial,
+    } = sign_leaf(plan, &key, issuer)?;
+    Ok(Minted {
+        certificate,
+        certificate_pem,
+        key_pem: Zeroizing::new(key.serialize_pem()),
+        serial,
+    })
+}
+
+/// Makes a leaf for a public key, which authenticates a server and a client and can sign nothing
+/// but handshakes.
+pub(crate) fn sign_leaf(
+    plan: &LeafPlan<'_>,
+    public_key: &impl PublicKeyData,
+    issuer: &Issuer<'static, KeyPair>,
+) -> Result<Signed, MintError> {
     let serial = Serial::random()?;
     let mut params = base_params(plan.window, serial)?;
     params.distinguished_name = leaf_subject(plan);
@@ -134,8 +162,12 @@ pub(crate) fn mint_leaf(
         ExtendedKeyUsagePurpose::ClientAuth,
     ];
     params.subject_alt_names = alternative_names(plan)?;
-    let certificate = params.signed_by(&key, issuer).map_err(sign_error)?;
-    Ok(minted(&certificate, &key, serial))
+    let certificate = params.signed_by(public_key, issuer).map_err(sign_error)?;
+    Ok(Signed {
+        certificate_pem: certificate.pem(),
+        certificate: certificate.into(),
+        serial,
+    })
 }
 
 /// SHA-256 of a certificate as lower-case hexadecimal digits.
@@ -189,16 +221,23 @@ fn leaf_subject(plan: &LeafPlan<'_>) -> DistinguishedName {
 
 fn alternative_names(plan: &LeafPlan<'_>) -> Result<Vec<SanType>, MintError> {
     let uri = SanType::URI(plan.uri.try_into().map_err(sign_error)?);
-    let names = plan.names.iter().map(|name| {
+    let mut entries = name_entries(plan.names)?;
+    entries.push(uri);
+    Ok(entries)
+}
+
+/// DNS names and addresses as entries of a certificate or a request.
+pub(crate) fn name_entries(names: &[Name]) -> Result<Vec<SanType>, MintError> {
+    let entry = |name: &Name| {
         Ok(match name {
             Name::Dns(name) => SanType::DnsName(name.as_str().try_into().map_err(sign_error)?),
             Name::Ip(address) => SanType::IpAddress(IpAddr::clone(address)),
         })
-    });
-    names.chain([Ok(uri)]).collect()
+    };
+    names.iter().map(entry).collect()
 }
 
-fn generate_key(key_type: KeyType) -> Result<KeyPair, MintError> {
+pub(crate) fn generate_key(key_type: KeyType) -> Result<KeyPair, MintError> {
     let generated = match key_type {
         KeyType::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
         KeyType::P384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),

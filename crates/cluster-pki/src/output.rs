@@ -145,7 +145,7 @@ pub(crate) fn ca_file(directory: &Path) -> PathBuf {
     directory.join("ca.pem")
 }
 
-fn check_target(path: &Path, existing: Existing) -> Result<(), OutputError> {
+pub(crate) fn check_target(path: &Path, existing: Existing) -> Result<(), OutputError> {
     let path = path.to_owned();
     match existing {
         Existing::Refuse if files::exists(&path)? => Err(OutputError::Exists { path }),

@@ -16,9 +16,9 @@ pub(crate) use self::man::ManArgs;
 pub(crate) use self::sql::{RowFormat, SqlArgs};
 pub(crate) use self::tls::{
     AbortArgs, AddArgs, BundleArgs, BundleForm, ConnectArgs, ConsentArgs, CredentialArgs, CrlArgs,
-    Destination, FinishArgs, InitArgs, ListArgs, ListsArgs, PKI_DIR_VARIABLE, PassphraseArgs,
-    PkiArgs, RenewArgs, ReportFormat, RevokeArgs, RotateCaArgs, RotateCaCommand, StartArgs,
-    StatusArgs, TlsCommand, VerifyArgs,
+    CsrArgs, Destination, FinishArgs, InitArgs, InspectArgs, ListArgs, ListsArgs, PKI_DIR_VARIABLE,
+    PassphraseArgs, PkiArgs, RenewArgs, ReportFormat, RevokeArgs, RotateCaArgs, RotateCaCommand,
+    SignArgs, StartArgs, StatusArgs, TlsCommand, VerifyArgs,
 };
 
 /// Certificates and SQL for a Spice cluster.

@@ -6,7 +6,9 @@ mod checked;
 mod connect;
 mod consent;
 mod credentials;
+mod csr;
 mod init;
+mod inspect;
 mod interrupt;
 mod list;
 mod next_step;
@@ -16,6 +18,7 @@ mod renew;
 mod report;
 mod revoke;
 mod rotate_ca;
+mod sign;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -30,7 +33,10 @@ pub(crate) fn run(command: TlsCommand, voice: Voice) -> Result<(), Failure> {
     match command {
         TlsCommand::Init(args) => init::run(&args),
         TlsCommand::Add(args) => add::run(&args, voice),
+        TlsCommand::Csr(args) => csr::run(args),
+        TlsCommand::Sign(args) => sign::run(&args, voice),
         TlsCommand::List(args) => list::run(&args),
+        TlsCommand::Inspect(args) => inspect::run(&args, voice),
         TlsCommand::Verify(args) => verify::run(&args),
         TlsCommand::Connect(args) => connect::run(&args),
         TlsCommand::Renew(args) => renew::run(&args, voice),

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use cluster_tls::Role;
 
-use super::plan::Plan;
+use super::plan::{Plan, Subject};
 use crate::authority::{Authority, OpenError};
 use crate::days::Days;
 use crate::files::FileError;
@@ -122,6 +122,9 @@ pub enum IssueError {
         /// Its newest certificate.
         current: Box<IssuedRecord>,
     },
+    /// A certificate without a name is nobody's.
+    #[error("the request asks for no name that can be certified")]
+    NoNames,
     /// It was stopped before anything was recorded.
     #[error("stopped; nothing was issued")]
     Interrupted,
@@ -198,7 +201,11 @@ impl Authority {
     }
 
     /// Everything that needs no file but the records, which were read under the lock.
-    fn decide(&self, request: &LeafRequest, now: SystemTime) -> Result<Plan, IssueError> {
+    pub(super) fn decide(
+        &self,
+        request: &LeafRequest,
+        now: SystemTime,
+    ) -> Result<Plan, IssueError> {
         let name = &request.name;
         let replaced = self.index.current(name).cloned();
         if let (Some(current), Existing::Refuse) = (&replaced, request.existing)
@@ -225,6 +232,7 @@ impl Authority {
             replaced,
             files: NodeFiles::new(&request.out, name),
             existing: request.existing,
+            subject: Subject::NewKey,
         })
     }
 }

@@ -6,15 +6,17 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use cluster_tls::{Name, Role};
+use rustls_pki_types::CertificateDer;
 
 use super::{Authority, IssueError, Issued};
 use crate::days::Days;
 use crate::files::{self, StagedFile};
 use crate::index::{IssuedRecord, KeyOrigin};
-use crate::mint::{LeafPlan, Minted, fingerprint, mint_leaf};
+use crate::mint::{LeafPlan, Serial, fingerprint, mint_leaf, sign_leaf};
 use crate::name::NodeName;
 use crate::output::{self, Existing, NodeFiles, OutputError, StagedNode};
 use crate::policy::{Warning, Window};
+use crate::request::SigningRequest;
 use crate::role::RoleReason;
 use crate::roots_file::Roots;
 
@@ -34,6 +36,31 @@ pub(super) struct Plan {
     pub(super) replaced: Option<IssuedRecord>,
     pub(super) files: NodeFiles,
     pub(super) existing: Existing,
+    pub(super) subject: Subject,
+}
+
+/// Whose key is certified.
+pub(super) enum Subject {
+    /// One that is made now.
+    NewKey,
+    /// The one of a request, which stays where it is.
+    Request(Box<SigningRequest>),
+}
+
+impl Subject {
+    fn origin(&self) -> KeyOrigin {
+        match self {
+            Self::NewKey => KeyOrigin::Authority,
+            Self::Request(_) => KeyOrigin::Request,
+        }
+    }
+}
+
+/// A certificate that was signed, and the files that will be it.
+struct Made {
+    certificate: CertificateDer<'static>,
+    serial: Serial,
+    staged: StagedNode,
 }
 
 impl Authority {
@@ -58,9 +85,9 @@ impl Authority {
         let mut nodes = Vec::with_capacity(plans.len());
         let mut issued = Vec::with_capacity(plans.len());
         for plan in plans {
-            let minted = self.mint(&plan)?;
-            nodes.push(StagedNode::write(&plan.files, &minted)?);
-            issued.push(self.issued_by(plan, &minted, now));
+            let made = self.make(&plan)?;
+            issued.push(self.issued_by(plan, &made, now));
+            nodes.push(made.staged);
             if progress(issued.len()).is_break() {
                 return Err(IssueError::Interrupted);
             }
@@ -82,7 +109,11 @@ impl Authority {
     pub(super) fn check_places(&self, plan: &Plan, roots: &Roots) -> Result<(), OutputError> {
         output::make_directory(parent(&plan.files.certificate), &self.directory)?;
         roots.check(&plan.files.ca)?;
-        output::check(&plan.files, plan.existing)
+        match plan.subject {
+            Subject::NewKey => output::check(&plan.files, plan.existing),
+            // The key beside it may well be the one of the request.
+            Subject::Request(_) => output::check_target(&plan.files.certificate, plan.existing),
+        }
     }
 
     fn stage_roots(&self, plans: &[Plan]) -> Result<Vec<StagedFile>, IssueError> {
@@ -93,7 +124,7 @@ impl Authority {
         Ok(staged?.into_iter().flatten().collect())
     }
 
-    fn mint(&self, plan: &Plan) -> Result<Minted, IssueError> {
+    fn make(&self, plan: &Plan) -> Result<Made, IssueError> {
         let leaf = LeafPlan {
             name: &plan.name,
             domain: self.domain(),
@@ -102,23 +133,42 @@ impl Authority {
             key_type: self.key_type(),
             window: plan.window,
         };
-        Ok(mint_leaf(&leaf, self.keys.of(&self.signing)?)?)
+        let issuer = self.keys.of(&self.signing)?;
+        Ok(match &plan.subject {
+            Subject::NewKey => {
+                let minted = mint_leaf(&leaf, issuer)?;
+                Made {
+                    staged: StagedNode::write(&plan.files, &minted)?,
+                    certificate: minted.certificate,
+                    serial: minted.serial,
+                }
+            }
+            Subject::Request(request) => {
+                let signed = sign_leaf(&leaf, request.public_key(), issuer)?;
+                let path = &plan.files.certificate;
+                Made {
+                    staged: StagedNode::certificate(path, &signed.certificate_pem)?,
+                    certificate: signed.certificate,
+                    serial: signed.serial,
+                }
+            }
+        })
     }
 
-    fn issued_by(&self, plan: Plan, minted: &Minted, now: SystemTime) -> Issued {
+    fn issued_by(&self, plan: Plan, made: &Made, now: SystemTime) -> Issued {
         let record = IssuedRecord {
             name: plan.name,
             role: plan.role,
             uri: plan.uri,
             names: plan.names,
-            serial: minted.serial.hex(),
-            fingerprint: fingerprint(&minted.certificate),
+            serial: made.serial.hex(),
+            fingerprint: fingerprint(&made.certificate),
             not_before: plan.window.not_before,
             not_after: plan.window.not_after,
             issued_at: now,
             generation: self.generation(),
             days: plan.days,
-            key: KeyOrigin::Authority,
+            key: plan.subject.origin(),
         };
         Issued {
             record,

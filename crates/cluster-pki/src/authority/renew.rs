@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::plan::Plan;
+use super::plan::{Plan, Subject};
 use super::{Authority, IssueError, Issued};
 use crate::days::Days;
 use crate::index::{IssuedRecord, KeyOrigin};
@@ -98,6 +98,7 @@ impl Authority {
             files: NodeFiles::new(&request.out, &current.name),
             existing: Existing::Require,
             replaced: Some(current),
+            subject: Subject::NewKey,
         })
     }
 }

@@ -4,12 +4,15 @@ mod add;
 mod bundle;
 mod connect;
 mod credentials;
+mod csr;
 mod init;
+mod inspect;
 mod list;
 mod passphrase;
 mod renew;
 mod revoke;
 mod rotate_ca;
+mod sign;
 mod verify;
 
 use std::path::PathBuf;
@@ -23,7 +26,9 @@ pub(crate) use self::add::AddArgs;
 pub(crate) use self::bundle::{BundleArgs, BundleForm, Destination};
 pub(crate) use self::connect::ConnectArgs;
 pub(crate) use self::credentials::CredentialArgs;
+pub(crate) use self::csr::CsrArgs;
 pub(crate) use self::init::InitArgs;
+pub(crate) use self::inspect::InspectArgs;
 pub(crate) use self::list::ListArgs;
 pub(crate) use self::passphrase::PassphraseArgs;
 pub(crate) use self::renew::RenewArgs;
@@ -31,13 +36,17 @@ pub(crate) use self::revoke::{CrlArgs, ListsArgs, RevokeArgs};
 pub(crate) use self::rotate_ca::{
     AbortArgs, FinishArgs, RotateCaArgs, RotateCaCommand, StartArgs, StatusArgs,
 };
+pub(crate) use self::sign::SignArgs;
 pub(crate) use self::verify::VerifyArgs;
 
 #[derive(Subcommand)]
 pub(crate) enum TlsCommand {
     Init(InitArgs),
     Add(AddArgs),
+    Csr(CsrArgs),
+    Sign(SignArgs),
     List(ListArgs),
+    Inspect(InspectArgs),
     Verify(VerifyArgs),
     Connect(ConnectArgs),
     Renew(RenewArgs),

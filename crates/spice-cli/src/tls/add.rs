@@ -5,7 +5,9 @@ mod inventory;
 
 use std::time::SystemTime;
 
-use cluster_pki::{Existing, Issued, LeafRequest, Localhost, NodeName, RoleReason, Timestamp};
+use cluster_pki::{
+    Existing, Issued, KeyOrigin, LeafRequest, Localhost, NodeName, RoleReason, Timestamp,
+};
 use cluster_tls::Name;
 use serde_json::{Value, json};
 
@@ -109,7 +111,7 @@ pub(super) fn document(issued: &Issued) -> Value {
         "files": {
             "ca": issued.files.ca,
             "certificate": issued.files.certificate,
-            "key": issued.files.key,
+            "key": (record.key == KeyOrigin::Authority).then_some(&issued.files.key),
         },
         "replaced_serial": issued.replaced.as_ref().map(|old| &old.serial),
         "warnings": warnings,

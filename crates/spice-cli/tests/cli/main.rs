@@ -5,7 +5,9 @@
 mod bundle;
 mod completions;
 mod connect;
+mod csr;
 mod fixture;
+mod inspect;
 mod machine;
 mod man;
 mod minted;
