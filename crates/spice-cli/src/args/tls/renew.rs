@@ -31,7 +31,7 @@ pub(crate) struct RenewArgs {
     pub(crate) retiring: bool,
 
     /// With `--all`: only those that end within this time, such as `30d` or `12h`.
-    #[arg(long, value_name = "TIME", requires = "all")]
+    #[arg(long, value_name = "TIME", requires = "all", conflicts_with_all = ["name", "retiring"])]
     pub(crate) within: Option<Within>,
 
     /// How many days the new certificate is valid [default: as many as the old one was].
