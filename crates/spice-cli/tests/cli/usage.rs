@@ -53,7 +53,6 @@ fn what_is_not_understood_is_a_usage_error() {
         &["cluster", "tls", "revoke"],
         &["cluster", "tls", "revoke", "--replaced"],
         &["cluster", "tls", "revoke", "n1", "--reason", "whim"],
-        &["cluster", "tls", "rotate-ca"],
         &["cluster", "tls", "add", "n1", "--from", "nodes.csv"],
         &["cluster", "tls", "init", "--key-type", "rsa"],
         &["cluster", "tls", "init", "--days", "0"],
