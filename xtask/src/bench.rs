@@ -1,5 +1,7 @@
 //! The benchmarks, always with optimized binaries.
 
+mod certificates;
+
 use anyhow::Result;
 
 use crate::binaries::{self, Profile};
@@ -28,4 +30,9 @@ pub(crate) fn transport(workspace: &Workspace, argument: Option<&str>) -> Result
         .args(["--bench", "transport", "--"])
         .args(argument);
     succeed(&mut command)
+}
+
+/// Runs the comparison of one certificate with those of other tools.
+pub(crate) fn certificates(workspace: &Workspace) -> Result<()> {
+    certificates::run(workspace)
 }

@@ -119,6 +119,9 @@ enum Command {
         /// Measure cluster-tls alone: handshakes, calls, streams, memory, swaps
         #[arg(long)]
         transport: bool,
+        /// Measure `spice cluster tls add` against mkcert, cfssl and OpenSSL
+        #[arg(long, conflicts_with_all = ["quick", "transport"])]
+        certificates: bool,
     },
 }
 
@@ -159,13 +162,14 @@ fn run(command: Command) -> Result<()> {
         Command::Fuzz { seconds, target } => fuzz::run(&workspace, target.as_deref(), seconds),
         Command::Interop => interop::run(&workspace),
         Command::Man { directory } => man::run(&workspace, directory),
-        Command::Bench { quick, transport } => {
-            let argument = quick.then_some("--quick");
-            if transport {
-                bench::transport(&workspace, argument)
-            } else {
-                bench::run(&workspace, argument)
-            }
-        }
+        Command::Bench {
+            quick,
+            transport,
+            certificates,
+        } => match (certificates, transport, quick.then_some("--quick")) {
+            (true, _, _) => bench::certificates(&workspace),
+            (_, true, argument) => bench::transport(&workspace, argument),
+            (_, _, argument) => bench::run(&workspace, argument),
+        },
     }
 }

@@ -1,5 +1,6 @@
 //! Certificates that change while the nodes run: renewed, exchanged, revoked.
 
+mod administrator;
 mod load;
 mod rotation;
 

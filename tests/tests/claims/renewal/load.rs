@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
 use arrow::array::RecordBatch;
-use cluster_test::{Listener, SqlClient, TestCluster};
+use cluster_test::{Listener, LogLine, SqlClient, TestCluster};
 use tokio::task::JoinHandle;
+
+use crate::fixture::PATIENCE;
 
 /// Clients that ask the same distributed query again and again.
 pub(super) struct Load {
@@ -51,3 +53,25 @@ impl Load {
 }
 
 const CLIENTS: usize = 4;
+
+/// Waits until every node has renewed its credentials as often.
+pub(super) async fn all_renewed(cluster: &TestCluster, generations: u64) -> Result<()> {
+    let generation = generations + 1;
+    for name in NODES {
+        let renewed = |line: &LogLine| {
+            line.message() == "credentials renewed"
+                && line.value("generation").is_some_and(|it| *it == generation)
+        };
+        cluster.wait_for_event(name, renewed, PATIENCE).await?;
+    }
+    Ok(())
+}
+
+/// The nodes of the cluster, the scheduler first.
+pub(super) const NODES: [&str; 3] = ["scheduler1", "executor1", "executor2"];
+
+/// Joins and groups, so that rows travel between executors.
+pub(super) const SHUFFLED: &str = "SELECT n_name, count(*) FROM customer JOIN nation ON c_nationkey = n_nationkey GROUP BY n_name";
+
+/// How many rows that has.
+pub(super) const NATIONS: usize = 25;

@@ -4,12 +4,11 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use arrow::array::RecordBatch;
-use cluster_test::{Leaf, Listener, LogLine, TestCluster, TestPki};
+use cluster_test::{Leaf, Listener, TestCluster, TestPki};
 use cluster_tls::Role;
 
-use super::load::Load;
+use super::load::{Load, NATIONS, NODES, SHUFFLED, all_renewed};
 use crate::dataset::TpchData;
-use crate::fixture::PATIENCE;
 use crate::refusals::stranger::{Answer, Stranger};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,26 +60,6 @@ async fn a_new_authority_is_rolled_out_under_load_without_a_failed_query() -> Re
     Ok(())
 }
 
-/// Waits until every node has renewed its credentials as often.
-async fn all_renewed(cluster: &TestCluster, generations: u64) -> Result<()> {
-    let generation = generations + 1;
-    for name in NODES {
-        let renewed = |line: &LogLine| {
-            line.message() == "credentials renewed"
-                && line.value("generation").is_some_and(|it| *it == generation)
-        };
-        cluster.wait_for_event(name, renewed, PATIENCE).await?;
-    }
-    Ok(())
-}
-
 fn member() -> Leaf {
     Leaf::new("executor3").with_role(Role::Executor)
 }
-
-const NODES: [&str; 3] = ["scheduler1", "executor1", "executor2"];
-
-/// Joins and groups, so that rows travel between executors.
-const SHUFFLED: &str = "SELECT n_name, count(*) FROM customer JOIN nation ON c_nationkey = n_nationkey GROUP BY n_name";
-
-const NATIONS: usize = 25;

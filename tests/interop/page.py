@@ -1,0 +1,155 @@
+"""The page "A cluster by hand" of the README, typed as it stands.
+
+Usage: page.py DIRECTORY-OF-THE-BINARIES README
+
+Two machines are two network namespaces with a cable between them, so that every node has its
+ports for itself and nothing of this machine is touched. The only thing that the page takes for
+granted is given to it there: the names of the machines. Exits with 1 at the first command that
+does not do what the page says.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+READY_SECONDS = 60
+
+ADDRESSES = {"scheduler1": "10.77.0.1", "executor1": "10.77.0.2"}
+
+ORDERS = "id,amount\n1,10\n2,20\n3,30\n"
+
+MANIFEST = """\
+version: v1
+kind: Spicepod
+name: shop
+datasets:
+  - name: orders
+    from: file:data/orders.csv
+"""
+
+# Where this program goes on once it has namespaces of its own.
+INSIDE = "PAGE_INSIDE"
+
+
+def commands(readme, heading):
+    """The commands of the console blocks under a heading, continuation lines joined."""
+    section = readme.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    for block in re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL):
+        text = block.replace("\\\n", " ")
+        yield [line[2:].split("  # ")[0].strip() for line in text.splitlines() if line.startswith("$ ")]
+
+
+def run(command, **options):
+    return subprocess.run(command, check=True, text=True, **options)
+
+
+class Machines:
+    """The scheduler's machine is where this program runs; the executor's is a namespace."""
+
+    def __init__(self, work):
+        self.work = work
+        self.nodes = []
+        hosts = work / "hosts"
+        lines = ["127.0.0.1 localhost", "::1 localhost"]
+        lines += [f"{address} {name}.cluster.local {name}" for name, address in ADDRESSES.items()]
+        hosts.write_text("\n".join(lines) + "\n")
+        run(["mount", "--bind", str(hosts), "/etc/hosts"])
+        # It ends with the process namespace, as everything does that is started here.
+        self.other = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        self.cable()
+
+    def cable(self):
+        run("ip link set lo up", shell=True)
+        run("ip link add here type veth peer name there", shell=True)
+        self.wait_for_namespace()
+        run(f"ip link set there netns {self.other.pid}", shell=True)
+        run(f"ip addr add {ADDRESSES['scheduler1']}/24 dev here && ip link set here up", shell=True)
+        far = f"ip link set lo up && ip addr add {ADDRESSES['executor1']}/24 dev there && ip link set there up"
+        run(self.there(far))
+
+    def wait_for_namespace(self):
+        own = os.readlink("/proc/self/ns/net")
+        deadline = time.monotonic() + READY_SECONDS
+        while os.readlink(f"/proc/{self.other.pid}/ns/net") == own:
+            if time.monotonic() > deadline:
+                sys.exit("the second network namespace does not come up")
+            os.sched_yield()
+
+    def there(self, command):
+        return ["nsenter", "--net", "--target", str(self.other.pid), "sh", "-c", command]
+
+    def start(self, command):
+        """Starts a node on the machine that its role belongs to."""
+        place = ["sh", "-c", f"exec {command}"]
+        if "--role executor" in command:
+            place = self.there(f"exec {command}")
+        self.nodes.append(subprocess.Popen(place, cwd=self.work))
+
+    def ask(self, command):
+        """Runs what answers only when the cluster has come up."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            failing = command.replace("curl ", "curl --silent --fail ", 1)
+            answer = subprocess.run(failing, shell=True, cwd=self.work, capture_output=True)
+            if answer.returncode == 0:
+                return
+            for node in self.nodes:
+                if node.poll() is not None:
+                    sys.exit(f"a node ended with {node.returncode}")
+            if time.monotonic() > deadline:
+                sys.exit(f"{command} fails for {READY_SECONDS} s")
+            time.sleep(0.1)
+
+
+def type_page(machines, readme):
+    """Types the first block of the page; returns what its last command answered."""
+    first, *_ = commands(readme, "A cluster by hand")
+    answer = ""
+    for command in first:
+        print(f"$ {command}", flush=True)
+        if command.startswith("spiced "):
+            machines.start(command)
+        elif command.startswith("curl "):
+            machines.ask(command)
+        else:
+            answer = run(command, shell=True, cwd=machines.work, capture_output=True).stdout
+    return answer
+
+
+def inside(binaries, readme):
+    work = pathlib.Path(tempfile.mkdtemp(prefix="page-"))
+    os.environ["HOME"] = str(work / "home")
+    os.environ["PATH"] = f"{binaries}:{os.environ['PATH']}"
+    os.environ.pop("SPICE_PKI_DIR", None)
+    (work / "home").mkdir()
+    (work / "data").mkdir()
+    (work / "data/orders.csv").write_text(ORDERS)
+    (work / "spicepod.yaml").write_text(MANIFEST)
+    machines = Machines(work)
+    answer = type_page(machines, readme)
+    if "| 3 " not in answer:
+        sys.exit(f"the page ends with other rows: {answer}")
+    # The two of the page on certificates, against the nodes that run now.
+    for command in [line for block in commands(readme, "What is protected, and how") for line in block]:
+        if re.match(r"spice cluster tls (verify|connect) ", command):
+            print(f"$ {command}", flush=True)
+            run(machines.there(command), cwd=work, stdout=subprocess.DEVNULL)
+    print("the page works as it stands", flush=True)
+
+
+def main():
+    binaries, page = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+    if os.environ.get(INSIDE):
+        return inside(binaries, page.read_text())
+    namespaces = ["--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    again = [sys.executable, *sys.argv]
+    ended = subprocess.run(["unshare", *namespaces, *again], env={**os.environ, INSIDE: "1"})
+    sys.exit(ended.returncode)
+
+
+if __name__ == "__main__":
+    main()
