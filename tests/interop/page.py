@@ -1,4 +1,4 @@
-"""The page "A cluster by hand" of the README, typed as it stands.
+"""The pages "A cluster by hand" and "Certificates over time" of the README, typed as they stand.
 
 Usage: page.py DIRECTORY-OF-THE-BINARIES README
 
@@ -89,12 +89,11 @@ class Machines:
             place = self.there(f"exec {command}")
         self.nodes.append(subprocess.Popen(place, cwd=self.work))
 
-    def ask(self, command):
-        """Runs what answers only when the cluster has come up."""
+    def ask(self, command, place):
+        """Runs what succeeds only when the cluster has come up, or has followed."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
-            failing = command.replace("curl ", "curl --silent --fail ", 1)
-            answer = subprocess.run(failing, shell=True, cwd=self.work, capture_output=True)
+            answer = subprocess.run(place, cwd=self.work, capture_output=True)
             if answer.returncode == 0:
                 return
             for node in self.nodes:
@@ -114,10 +113,17 @@ def type_page(machines, readme):
         if command.startswith("spiced "):
             machines.start(command)
         elif command.startswith("curl "):
-            machines.ask(command)
+            machines.ask(command, ["sh", "-c", command.replace("curl ", "curl --silent --fail ", 1)])
         else:
             answer = run(command, shell=True, cwd=machines.work, capture_output=True).stdout
     return answer
+
+
+def look(machines, looks):
+    """What the executor's machine sees of its own files and of the scheduler."""
+    for command in looks:
+        print(f"$ {command}", flush=True)
+        machines.ask(command, machines.there(command))
 
 
 def inside(binaries, readme):
@@ -133,11 +139,14 @@ def inside(binaries, readme):
     answer = type_page(machines, readme)
     if "| 3 " not in answer:
         sys.exit(f"the page ends with other rows: {answer}")
-    # The two of the page on certificates, against the nodes that run now.
-    for command in [line for block in commands(readme, "What is protected, and how") for line in block]:
-        if re.match(r"spice cluster tls (verify|connect) ", command):
+    looks = [line for block in commands(readme, "What is protected, and how") for line in block]
+    look(machines, looks)
+    for block in commands(readme, "Certificates over time"):
+        for command in block:
             print(f"$ {command}", flush=True)
-            run(machines.there(command), cwd=work, stdout=subprocess.DEVNULL)
+            run(command, shell=True, cwd=work, stdout=subprocess.DEVNULL)
+    # The nodes have followed when they take certificates of the new root and show theirs.
+    look(machines, looks)
     print("the page works as it stands", flush=True)
 
 

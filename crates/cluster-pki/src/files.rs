@@ -127,11 +127,14 @@ pub(crate) fn replace(path: &Path, access: Access, content: &[u8]) -> Result<(),
 /// Reads a small text, or `None` where there is no file.
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, FileError> {
     let mut text = String::new();
-    let file = match File::open(path) {
-        Ok(file) => file,
+    // Looked at first: to open a pipe is to wait for somebody who writes to it.
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Ok(_) => return Err(FileError::new("read", path, not_regular())),
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(FileError::new("read", path, source)),
-    };
+    }
+    let file = File::open(path).map_err(|source| FileError::new("read", path, source))?;
     file.take(READ_LIMIT_BYTES)
         .read_to_string(&mut text)
         .map_err(|source| FileError::new("read", path, source))?;
@@ -150,14 +153,17 @@ pub(crate) fn read(path: &Path) -> Result<String, FileError> {
 pub(crate) fn read_owner_only(path: &Path) -> Result<Zeroizing<String>, FileError> {
     let fail = |source| FileError::new("read", path, source);
     let named = fs::symlink_metadata(path).map_err(fail)?;
-    let mut file = File::open(path).map_err(fail)?;
-    // The checks look at the file that was opened, so that a swap in between changes nothing.
-    let opened = file.metadata().map_err(fail)?;
-    if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+    if named.is_symlink() {
         return Err(fail(io::Error::other("it is a symbolic link")));
     }
-    if !opened.is_file() {
-        return Err(fail(io::Error::other("it is not a regular file")));
+    if !named.is_file() {
+        return Err(fail(not_regular()));
+    }
+    let mut file = File::open(path).map_err(fail)?;
+    // From here on it is about the file that was opened: a swap in between is noticed.
+    let opened = file.metadata().map_err(fail)?;
+    if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+        return Err(fail(io::Error::other("it was exchanged for another file")));
     }
     if opened.mode() & OTHERS != 0 {
         let mode = opened.mode() & 0o7777;
@@ -254,6 +260,10 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), FileError> {
     }
 }
 
+fn not_regular() -> io::Error {
+    io::Error::other("it is not a regular file")
+}
+
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -339,6 +349,16 @@ mod tests {
             fs::set_permissions(&key, fs::Permissions::from_mode(bits)).unwrap();
             assert!(read_owner_only(&key).is_err(), "{bits:o}");
         }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        assert!(read_optional(&pipe).is_err());
+        assert!(read_owner_only(&pipe).is_err());
     }
 
     #[test]

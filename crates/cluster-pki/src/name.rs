@@ -45,8 +45,11 @@ impl FromStr for NodeName {
         if RESERVED.contains(&canonical.as_str()) {
             return Err(NameError::Reserved(text.to_owned()));
         }
-        if canonical.ends_with(KEY_SUFFIX) {
-            return Err(NameError::KeySuffix(text.to_owned()));
+        if TAKEN_SUFFIXES
+            .iter()
+            .any(|suffix| canonical.ends_with(suffix))
+        {
+            return Err(NameError::TakenSuffix(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
     }
@@ -202,9 +205,9 @@ pub enum NameError {
     /// The name of a file that every node has.
     #[error("`{0}` is reserved")]
     Reserved(String),
-    /// The certificate file would have the name of another node's key file.
-    #[error("`{0}` ends with `-key`, which is reserved for key files")]
-    KeySuffix(String),
+    /// The certificate file would have the name of another node's key file or bundle.
+    #[error("`{0}` ends with `-key` or `-bundle`, which are the ends of other files of a node")]
+    TakenSuffix(String),
     /// An address at which no node can be dialled.
     #[error("{0} is not an address of one node")]
     Unreachable(IpAddr),
@@ -258,7 +261,9 @@ const DNS_LIMIT: usize = 253;
 
 /// `ca.pem` is the file of the roots, `crl.pem` that of the revocation list.
 const RESERVED: [&str; 2] = ["ca", "crl"];
-const KEY_SUFFIX: &str = "-key";
+
+/// `NAME-key.pem` and `NAME-bundle.pem` are files of another node.
+const TAKEN_SUFFIXES: [&str; 2] = ["-key", "-bundle"];
 
 #[cfg(test)]
 mod tests {
@@ -313,8 +318,9 @@ mod tests {
             ("ca", NameError::Reserved(own("ca"))),
             ("CA", NameError::Reserved(own("CA"))),
             ("crl", NameError::Reserved(own("crl"))),
-            ("ca-key", NameError::KeySuffix(own("ca-key"))),
-            ("n1-KEY", NameError::KeySuffix(own("n1-KEY"))),
+            ("ca-key", NameError::TakenSuffix(own("ca-key"))),
+            ("n1-KEY", NameError::TakenSuffix(own("n1-KEY"))),
+            ("n1-bundle", NameError::TakenSuffix(own("n1-bundle"))),
             (&long_label, NameError::LabelTooLong(long_label.clone())),
         ];
         for (text, error) in table {
