@@ -43,7 +43,7 @@ pub struct Executor {
     schedulers: Vec<NodeAddress>,
     transport: NodeTransport,
     authorizer: Authorizer,
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
     engine: Engine,
 }
 
@@ -82,7 +82,7 @@ impl Executor {
             schedulers: options.schedulers,
             transport: options.transport,
             authorizer: Authorizer::new(options.decisions),
-            runtime: opened.runtime,
+            runtime: Arc::new(opened.runtime),
             engine,
         })
     }
@@ -90,6 +90,11 @@ impl Executor {
     /// The datasets and views that this executor opened, in no particular order.
     pub fn dataset_count(&self) -> usize {
         self.runtime.dataset_names().count()
+    }
+
+    /// What was opened, for whoever shows it.
+    pub fn runtime(&self) -> Arc<Runtime> {
+        Arc::clone(&self.runtime)
     }
 
     /// Serves shuffle blocks on `listener`, takes tasks and keeps control streams, until

@@ -13,7 +13,7 @@ use cluster_tls::PeerIdentity;
 use cluster_tls::tonic::{Authorizer, Denied, Method, Permit};
 
 /// One executor as an operator wants to see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct MemberSummary {
     /// The id, which is the address the executor advertises.
     pub id: NodeId,
@@ -23,6 +23,12 @@ pub struct MemberSummary {
     pub tasks_active: u32,
     /// Tasks that it has finished since it started.
     pub tasks_total: u64,
+    /// How long this run of the executor has been a member; a reconnect does not begin it anew.
+    pub member_for: Duration,
+    /// How long ago the executor last showed a sign of life.
+    pub last_seen: Duration,
+    /// Who it proved to be when it opened its control stream; nobody on an insecure port.
+    pub peer: Option<Arc<PeerIdentity>>,
 }
 
 /// The executors that this scheduler knows.
@@ -38,6 +44,9 @@ struct Member {
     last_seen: Instant,
     /// The run whose control stream was opened last.
     run: Option<ExecutorRun>,
+    /// When that run opened its first one.
+    joined: Instant,
+    peer: Option<Arc<PeerIdentity>>,
     connected: bool,
     task_slots: u32,
     tasks_active: u32,
@@ -80,13 +89,21 @@ impl Members {
         }
     }
 
-    /// Notes that the control stream of `run` is open. Gives the run before it at the same
-    /// address, if that was another one and did not leave: its tasks wait for nobody.
-    pub(crate) fn connect(&self, run: &ExecutorRun) -> Option<ExecutorRun> {
+    /// Notes that the control stream of `run` is open, to `peer`. Gives the run before it at the
+    /// same address, if that was another one and did not leave: its tasks wait for nobody.
+    pub(crate) fn connect(
+        &self,
+        run: &ExecutorRun,
+        peer: Option<&Arc<PeerIdentity>>,
+    ) -> Option<ExecutorRun> {
         let mut table = self.lock();
         let member = table.get_mut(run.node())?;
         member.connected = true;
+        member.peer = peer.cloned();
         let earlier = member.run.replace(run.clone());
+        if earlier.as_ref() != Some(run) {
+            member.joined = Instant::now();
+        }
         earlier.filter(|earlier| earlier != run)
     }
 
@@ -116,16 +133,11 @@ impl Members {
 
     /// The executors whose control stream is open, in the order of their ids.
     pub(crate) fn connected(&self) -> Vec<MemberSummary> {
-        let table = self.lock();
+        let (table, now) = (self.lock(), Instant::now());
         let mut members: Vec<_> = table
             .iter()
             .filter(|(_, member)| member.connected)
-            .map(|(id, member)| MemberSummary {
-                id: id.clone(),
-                task_slots: member.task_slots,
-                tasks_active: member.tasks_active,
-                tasks_total: member.tasks_total,
-            })
+            .map(|(id, member)| member.summary(id, now))
             .collect();
         members.sort_by(|a, b| a.id.cmp(&b.id));
         members
@@ -173,11 +185,25 @@ impl Member {
         self.connected || now.duration_since(self.last_seen) < silence_limit
     }
 
+    fn summary(&self, id: &NodeId, now: Instant) -> MemberSummary {
+        MemberSummary {
+            id: id.clone(),
+            task_slots: self.task_slots,
+            tasks_active: self.tasks_active,
+            tasks_total: self.tasks_total,
+            member_for: now.duration_since(self.joined),
+            last_seen: now.duration_since(self.last_seen),
+            peer: self.peer.clone(),
+        }
+    }
+
     fn new(owner: Owner, now: Instant) -> Self {
         Self {
             owner,
             last_seen: now,
             run: None,
+            joined: now,
+            peer: None,
             connected: false,
             task_slots: 0,
             tasks_active: 0,
@@ -238,10 +264,35 @@ mod tests {
         assert!(members.bind(&id("localhost:1"), owner, Instant::now()));
         let first: ExecutorRun = "localhost:1#aa".parse().unwrap();
         let second: ExecutorRun = "localhost:1#bb".parse().unwrap();
-        assert_eq!(members.connect(&first), None);
+        assert_eq!(members.connect(&first, None), None);
         members.disconnect(first.node());
-        assert_eq!(members.connect(&first), None, "a reconnect is no restart");
-        assert_eq!(members.connect(&second), Some(first));
+        assert_eq!(
+            members.connect(&first, None),
+            None,
+            "a reconnect is no restart"
+        );
+        assert_eq!(members.connect(&second, None), Some(first));
+    }
+
+    #[test]
+    fn a_run_stays_a_member_over_reconnects_and_a_restart_begins_anew() {
+        let members = Members::new(Duration::from_secs(30));
+        let long_ago = Instant::now() - Duration::from_secs(10);
+        let owner = Owner::Uri("spiffe://cluster.local/executor/a".to_owned());
+        assert!(members.bind(&id("localhost:1"), owner, long_ago));
+        let first: ExecutorRun = "localhost:1#aa".parse().unwrap();
+        members.connect(&first, None);
+        members
+            .lock()
+            .values_mut()
+            .for_each(|member| member.joined = long_ago);
+        members.disconnect(first.node());
+        members.connect(&first, None);
+        let reconnected = members.connected();
+        assert!(reconnected[0].member_for >= Duration::from_secs(10));
+        assert!(reconnected[0].last_seen >= Duration::from_secs(10));
+        members.connect(&"localhost:1#bb".parse().unwrap(), None);
+        assert!(members.connected()[0].member_for < Duration::from_secs(10));
     }
 
     #[test]
@@ -265,7 +316,7 @@ mod tests {
         let first = Owner::Names(vec!["aa".to_owned()]);
         let second = Owner::Names(vec!["bb".to_owned()]);
         assert!(members.bind(&id("localhost:1"), first, start));
-        members.connect(&"localhost:1#aa".parse().unwrap());
+        members.connect(&"localhost:1#aa".parse().unwrap(), None);
         assert!(!members.bind(&id("localhost:1"), second.clone(), later));
         members.disconnect(&id("localhost:1"));
         assert!(members.bind(&id("localhost:1"), second, later));

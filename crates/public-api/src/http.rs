@@ -13,12 +13,20 @@ use crate::error::ServeError;
 
 mod accept;
 mod body;
+mod datasets;
 mod encode;
 mod error;
+mod node_info;
+mod nodes;
 mod ready;
 mod request_id;
 mod sql;
+mod status;
 
+pub use self::node_info::{
+    BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo,
+    NodeRole, OwnCertificate, RootCertificate, Security,
+};
 pub use self::ready::{Readiness, ReadyState};
 
 /// What the HTTP routes work with.
@@ -28,6 +36,8 @@ pub struct HttpState {
     pub sql: Option<SqlEngine>,
     /// Whether the node can serve.
     pub readiness: Arc<dyn Readiness>,
+    /// What there is to know about the node.
+    pub info: Arc<dyn NodeInfo>,
 }
 
 /// Serve the HTTP interface until `shutdown`.
@@ -48,6 +58,9 @@ fn router(state: HttpState) -> Router {
         .route("/health", get(health))
         .route("/v1/ready", get(ready::ready))
         .route("/v1/sql", post(sql::sql))
+        .route("/v1/status", get(status::status))
+        .route("/v1/nodes", get(nodes::nodes))
+        .route("/v1/datasets", get(datasets::datasets))
         .fallback(error::no_such_route)
         .method_not_allowed_fallback(error::wrong_method)
         .layer(middleware::from_fn(request_id::attach))

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! # use std::sync::Arc;
-//! # use public_api::{HttpState, ReadyState, Readiness, serve_http};
+//! # use public_api::{HttpState, NodeInfo, ReadyState, Readiness, serve_http};
 //! # use spice_runtime::{Runtime, RuntimeOptions, SqlEngine};
 //! struct AlwaysReady;
 //!
@@ -20,11 +20,12 @@
 //!     }
 //! }
 //!
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn run(info: Arc<dyn NodeInfo>) -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = Runtime::open(&spicepod::App::empty(), RuntimeOptions::default()).await?;
 //! let state = HttpState {
 //!     sql: Some(SqlEngine::local(Arc::new(runtime))),
 //!     readiness: Arc::new(AlwaysReady),
+//!     info,
 //! };
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8090").await?;
 //! let shutdown = tokio_util::sync::CancellationToken::new();
@@ -42,7 +43,11 @@ mod metrics;
 pub use crate::connections::SHUTDOWN_GRACE;
 pub use crate::error::ServeError;
 pub use crate::flight::serve_flight;
-pub use crate::http::{HttpState, Readiness, ReadyState, serve_http};
+pub use crate::http::{
+    BoundListener, HttpState, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription,
+    NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate, Security,
+    serve_http,
+};
 pub use crate::metrics::serve_metrics;
 
 /// How long the text of one statement may be, in bytes. Statements that programs write reach

@@ -1,6 +1,7 @@
 //! The command line, parsed into types that hold only what makes sense.
 
 mod completions;
+mod http;
 mod man;
 mod sql;
 mod tls;
@@ -12,6 +13,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::voice::Voice;
 
 pub(crate) use self::completions::CompletionsArgs;
+pub(crate) use self::http::{DatasetsArgs, NodeStatusArgs, NodesArgs};
 pub(crate) use self::man::ManArgs;
 pub(crate) use self::sql::{RowFormat, SqlArgs};
 pub(crate) use self::tls::{
@@ -71,6 +73,9 @@ pub(crate) enum Command {
         command: ClusterCommand,
     },
     Sql(SqlArgs),
+    Status(NodeStatusArgs),
+    Nodes(NodesArgs),
+    Datasets(DatasetsArgs),
     Completions(CompletionsArgs),
     #[command(hide = true)]
     Man(ManArgs),
@@ -115,6 +120,7 @@ Examples:
   spice cluster tls init
   spice cluster tls add scheduler1
   spice cluster tls add executor1 --host executor1.cluster.local
+  spice status
   spice sql --query 'SELECT 1'";
 
 const VERSION_EXAMPLES: &str = "\

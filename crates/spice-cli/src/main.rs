@@ -1,4 +1,4 @@
-//! The `spice` command: the certificates of a cluster, and SQL.
+//! The `spice` command: the certificates of a cluster, what its nodes say, and SQL.
 //!
 //! Arguments are parsed into types that can only hold what makes sense ([`args`]), a module per
 //! command decides and acts, one type ([`failure`]) says how it ended, and one ([`voice`]) tells
@@ -8,6 +8,7 @@ mod args;
 mod columns;
 mod completions;
 mod failure;
+mod http;
 mod man;
 mod sql;
 mod times;
@@ -45,6 +46,9 @@ fn run(command: Command, voice: Voice) -> Result<(), Failure> {
             command: ClusterCommand::Tls { command },
         } => tls::run(command, voice),
         Command::Sql(args) => sql::run(&args, voice),
+        Command::Status(args) => http::status(&args),
+        Command::Nodes(args) => http::nodes(&args),
+        Command::Datasets(args) => http::datasets(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Version => version(),

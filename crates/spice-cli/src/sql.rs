@@ -18,7 +18,7 @@ use crate::sql::client::Client;
 use crate::sql::statements::Statements;
 use crate::voice::Voice;
 
-pub(crate) use self::endpoint::FlightEndpoint;
+pub(crate) use self::endpoint::{EndpointError, FlightEndpoint};
 
 pub(crate) fn run(args: &SqlArgs, voice: Voice) -> Result<(), Failure> {
     // One worker of its own keeps the connection alive while the prompt waits for a person.

@@ -15,7 +15,7 @@ mod next_step;
 mod opened;
 mod passphrase;
 mod renew;
-mod report;
+pub(crate) mod report;
 mod revoke;
 mod rotate_ca;
 mod sign;

@@ -31,6 +31,7 @@ mod query_error;
 mod runtime;
 mod session;
 mod statement;
+mod survey;
 mod table;
 mod views;
 
@@ -39,3 +40,4 @@ pub use crate::open_error::{OpenError, OpenFault};
 pub use crate::query_error::QueryError;
 pub use crate::runtime::{Runtime, TableEntry, TableKind};
 pub use crate::session::{CATALOG, RuntimeOptions};
+pub use crate::survey::TableState;

@@ -128,7 +128,7 @@ fn lines(faults: &[OpenFault]) -> String {
     lines.join("\n")
 }
 
-fn with_causes(fault: &OpenFault) -> String {
+pub(crate) fn with_causes(fault: &OpenFault) -> String {
     let mut line = fault.to_string();
     let mut cause = std::error::Error::source(fault);
     while let Some(error) = cause {

@@ -7,15 +7,19 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemorySchemaProvider;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::SessionContext;
 use futures::{StreamExt as _, stream};
-use spicepod::{App, DEFAULT_SCHEMA, Dataset, TableName};
+use spicepod::{App, DEFAULT_SCHEMA, Dataset, Source, TableName};
 
 use crate::open_error::{OpenError, OpenFault};
+use crate::placement::{Placement, placement};
 use crate::probe::{Located, probe};
 use crate::query_error::QueryError;
 use crate::session::{CATALOG, RuntimeOptions};
+use crate::survey::{Survey, TableState};
 use crate::{session, table, views};
 
 /// The datasets and views of one application.
@@ -23,6 +27,7 @@ pub struct Runtime {
     context: SessionContext,
     tables: Vec<TableEntry>,
     datasets: Vec<Dataset>,
+    survey: Survey,
 }
 
 impl Runtime {
@@ -46,6 +51,7 @@ impl Runtime {
             context,
             tables,
             datasets: app.datasets().to_vec(),
+            survey: Survey::default(),
         })
     }
 
@@ -68,6 +74,20 @@ impl Runtime {
     pub fn schemas(&self) -> BTreeSet<&str> {
         let own = self.tables.iter().map(|table| table.name.schema());
         own.chain([DEFAULT_SCHEMA, INFORMATION_SCHEMA]).collect()
+    }
+
+    /// Looks whether the data behind every table is there now; the tables in the order of
+    /// [`tables`](Self::tables). It reads the file system, a few looks at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::Failed`] where the look itself was interrupted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. A look that has begun goes on by itself, and counts until it ends.
+    pub async fn survey(&self) -> Result<Vec<TableState>, QueryError> {
+        self.survey.of(&self.datasets, &self.tables).await
     }
 
     /// Checks that the data at `locations` is still there. To the engine a directory that has
@@ -104,6 +124,10 @@ pub struct TableEntry {
     pub kind: TableKind,
     /// Its columns.
     pub schema: SchemaRef,
+    /// Where its data is; `None` for a view.
+    pub source: Option<Source>,
+    /// The places of all data that a query over it reads, as the engine knows them.
+    pub(crate) locations: BTreeSet<String>,
 }
 
 /// What stands behind a table.
@@ -129,12 +153,10 @@ fn engine(source: DataFusionError) -> OpenError {
     }
 }
 
-fn names(app: &App) -> impl Iterator<Item = (&TableName, TableKind)> {
-    let datasets = app
-        .datasets()
-        .iter()
-        .map(|d| (d.name(), TableKind::Dataset));
-    datasets.chain(app.views().iter().map(|v| (v.name(), TableKind::View)))
+/// The name of every table, and its source where it has one.
+fn names(app: &App) -> impl Iterator<Item = (&TableName, Option<&Source>)> {
+    let datasets = app.datasets().iter().map(|d| (d.name(), Some(d.source())));
+    datasets.chain(app.views().iter().map(|v| (v.name(), None)))
 }
 
 fn add_schemas(context: &SessionContext, app: &App) -> Result<(), DataFusionError> {
@@ -191,12 +213,21 @@ async fn locate(dataset: Dataset) -> Result<(Dataset, Located), OpenFault> {
 
 async fn entries(context: &SessionContext, app: &App) -> Result<Vec<TableEntry>, DataFusionError> {
     let mut tables = Vec::new();
-    for (name, kind) in names(app) {
+    for (name, source) in names(app) {
         let provider = context.table_provider(views::reference(name)).await?;
+        let schema = provider.schema();
+        let table = provider_as_source(provider);
+        let scan = LogicalPlanBuilder::scan(views::reference(name), table, None)?.build()?;
+        let kind = source.map_or(TableKind::View, |_| TableKind::Dataset);
         tables.push(TableEntry {
             name: name.clone(),
             kind,
-            schema: provider.schema(),
+            schema,
+            source: source.cloned(),
+            locations: match placement(&scan)? {
+                Placement::Here => BTreeSet::new(),
+                Placement::WithTheData(locations) => locations,
+            },
         });
     }
     Ok(tables)

@@ -337,6 +337,51 @@ async fn announces_the_types_that_the_rows_have() {
 }
 
 /// A directory with a spicepod in it.
+#[tokio::test]
+async fn a_survey_finds_data_that_has_gone_and_the_views_that_miss_it() {
+    let pod = Pod::new();
+    pod.parquet("kept.parquet", &[1]);
+    pod.parquet("lost/a.parquet", &[1]);
+    let engine = pod
+        .engine(
+            "datasets:
+  - {name: kept, from: 'file:kept.parquet'}
+  - {name: lost, from: 'file:lost', params: {file_format: parquet}}
+views:
+  - {name: over_kept, sql: SELECT id FROM kept}
+  - {name: over_lost, sql: SELECT id FROM kept WHERE id IN (SELECT id FROM indirect)}
+  - {name: indirect, sql: SELECT id FROM lost}
+  - {name: of_nothing, sql: SELECT 1 AS one}
+",
+        )
+        .await;
+    assert_eq!(faulty(&engine).await, [""; 0]);
+
+    fs::rename(pod.path("lost"), pod.path("away")).unwrap();
+    assert_eq!(faulty(&engine).await, ["lost", "over_lost", "indirect"]);
+    let states = engine.runtime().survey().await.unwrap();
+    let fault = states[1].fault.as_deref().unwrap();
+    let path = pod.path("lost").display().to_string();
+    assert!(fault.contains("`lost`") && fault.contains(&path), "{fault}");
+    assert_eq!(
+        states[1].table.source.as_ref().unwrap().to_string(),
+        format!("file:{path}")
+    );
+    assert_eq!(states[2].table.source, None);
+    // What the survey says is what a query meets.
+    assert!(rows(&engine, "SELECT * FROM over_lost").await.is_err());
+    assert_eq!(count(&engine, "over_kept").await, 1);
+
+    fs::rename(pod.path("away"), pod.path("lost")).unwrap();
+    assert_eq!(faulty(&engine).await, [""; 0]);
+}
+
+async fn faulty(engine: &SqlEngine) -> Vec<String> {
+    let states = engine.runtime().survey().await.unwrap();
+    let faulty = states.into_iter().filter(|state| state.fault.is_some());
+    faulty.map(|state| state.table.name.to_string()).collect()
+}
+
 struct Pod {
     directory: TempDir,
 }

@@ -8,19 +8,22 @@ mod scheduler;
 mod standalone;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use anyhow::Context;
 use cluster_proto::NodeId;
 use cluster_tls::tonic::NodeTransport;
 use cluster_tls::{AcceptLimits, DialLimits};
 use prometheus_client::registry::Registry;
+use public_api::NodeRole;
 use spice_runtime::RuntimeOptions;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Decided, InternalConfig, NodeConfig, RoleConfig, SecurityConfig};
 use crate::faults::{Faults, chain};
+use crate::info::{OwnInfo, Protection};
 use crate::listeners::{self, Listeners, local_address};
 use crate::material::{self, Identity, Material};
 use crate::metrics::Metrics;
@@ -36,6 +39,7 @@ struct Node {
     listeners: Listeners,
     runtime: RuntimeOptions,
     shutdown: CancellationToken,
+    started: Instant,
 }
 
 /// Starts the node that was decided and serves it until it is told to stop.
@@ -60,6 +64,7 @@ pub(crate) async fn run(decided: Decided) -> Result<(), Faults> {
         listeners,
         runtime: runtime_options(&config.data_dir),
         shutdown: CancellationToken::new(),
+        started: Instant::now(),
     };
     let shutdown = node.shutdown.clone();
     match until_stopped(signals, shutdown, node.serve(config, material)).await {
@@ -131,25 +136,44 @@ impl Node {
         let listener = self.listeners.internal.as_ref();
         let port = local_address(listener.context("the internal port is not bound")?)?.port();
         let node_id = NodeId::new(&config.advertise_host, port)?;
-        let transport = match &config.security {
+        let (transport, protection) = match &config.security {
             SecurityConfig::Mutual { .. } => {
                 let identity = identity.context("the credentials were not read")?;
                 let credentials = identity.credentials;
                 self.observer.tell_identity(&credentials.current());
                 reload::keep_up(self, identity.reloader)?;
-                NodeTransport::mutual(
-                    credentials,
+                let transport = NodeTransport::mutual(
+                    credentials.clone(),
                     AcceptLimits::default(),
                     DialLimits::default(),
                     self.observer.clone(),
-                )
+                );
+                (transport, Protection::Mutual(credentials))
             }
             SecurityConfig::Plaintext => {
                 reload::take_hangups(self)?;
-                plaintext::transport(self)
+                let banner = plaintext::BANNER;
+                (plaintext::transport(self), Protection::Plaintext { banner })
             }
         };
-        Ok(Internal { node_id, transport })
+        Ok(Internal {
+            node_id,
+            transport,
+            protection,
+        })
+    }
+
+    /// What the node tells about itself; asked before its listeners are taken.
+    fn info(&self, role: NodeRole, internal: Option<&Internal>) -> OwnInfo {
+        OwnInfo {
+            role,
+            node_id: internal.map(|internal| internal.node_id.clone()),
+            protection: internal.map_or(Protection::NoPort, |it| it.protection.clone()),
+            listeners: self.listeners.bound(),
+            started: self.started,
+            scheduler: None,
+            tables: OnceLock::new(),
+        }
     }
 }
 
@@ -157,6 +181,7 @@ impl Node {
 struct Internal {
     node_id: NodeId,
     transport: NodeTransport,
+    protection: Protection,
 }
 
 /// Takes a listener that was bound for this role.

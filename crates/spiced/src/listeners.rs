@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
+use public_api::BoundListener;
 use tokio::net::TcpListener;
 
 use crate::config::{NodeConfig, RoleConfig};
@@ -15,6 +16,23 @@ pub(crate) struct Listeners {
     pub(crate) http: Option<TcpListener>,
     pub(crate) flight: Option<TcpListener>,
     pub(crate) metrics: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Where each of them is.
+    pub(crate) fn bound(&self) -> Vec<BoundListener> {
+        let all = [
+            ("internal", &self.internal),
+            ("http", &self.http),
+            ("flight", &self.flight),
+            ("metrics", &self.metrics),
+        ];
+        let bound = all.into_iter().filter_map(|(name, listener)| {
+            let address = listener.as_ref()?.local_addr().ok()?;
+            Some(BoundListener { name, address })
+        });
+        bound.collect()
+    }
 }
 
 /// Binds what `config` asks for.

@@ -4,6 +4,7 @@ mod cli;
 mod compose;
 mod config;
 mod faults;
+mod info;
 mod listeners;
 mod logging;
 mod material;

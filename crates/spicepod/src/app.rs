@@ -1,5 +1,6 @@
 //! What a manifest means once everything in it has been checked.
 
+use std::fmt;
 use std::path::Path;
 
 use crate::error::LoadError;
@@ -140,6 +141,15 @@ impl Source {
     pub fn path(&self) -> &Path {
         match self {
             Source::File { path } => Path::new(path),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    /// The `from` of a manifest that means this source.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File { path } => write!(out, "file:{path}"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA256, digest as hash};
 use serde::Serialize;
 
-use crate::app::{CsvOptions, Dataset, Format, Source, View};
+use crate::app::{CsvOptions, Dataset, Format, View};
 
 /// Field order is declaration order, which is what makes the text canonical: a map type would
 /// depend on features that other crates of a build switch on.
@@ -75,10 +75,9 @@ pub(crate) fn digest(text: &str) -> String {
 }
 
 fn dataset(dataset: &Dataset) -> DatasetEntry<'_> {
-    let Source::File { path } = &dataset.source;
     DatasetEntry {
         name: dataset.name.to_string(),
-        from: format!("file:{path}"),
+        from: dataset.source.to_string(),
         params: Params {
             file_format: dataset.format.as_str(),
             csv: match &dataset.format {

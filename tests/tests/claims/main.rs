@@ -11,4 +11,5 @@ mod renewal;
 mod rows;
 mod shuffle;
 mod startup;
+mod status;
 mod tables;

@@ -40,7 +40,7 @@ pub(super) async fn serve(
     let run = ExecutorRun::new(id.clone(), &first.instance_id)
         .map_err(|_| Refused::Malformed("the instance id has letters and digits only"))?;
     let outbox = state.streams.open(&id);
-    if let Some(earlier) = state.members.connect(&run) {
+    if let Some(earlier) = state.members.connect(&run, permit.peer()) {
         let reason = "restarted";
         state.engine.executor_left(&earlier, reason).await;
         state.events.executor_left(&id, reason);

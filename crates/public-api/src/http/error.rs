@@ -33,6 +33,11 @@ impl ApiError {
         ApiError::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
     }
 
+    pub(super) fn not_a_scheduler() -> ApiError {
+        let message = "this node keeps no list of members; ask a scheduler of its cluster";
+        ApiError::new(StatusCode::NOT_FOUND, "not_a_scheduler", message.to_owned())
+    }
+
     fn new(status: StatusCode, code: &'static str, message: String) -> ApiError {
         ApiError {
             status,

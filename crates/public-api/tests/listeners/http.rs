@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::node::Described;
 use crate::support::{PATIENCE, Script, Served, batch, get, local, post_sql, request, scripted};
 
 #[tokio::test]
@@ -306,6 +307,7 @@ async fn serve_as(
     let state = HttpState {
         sql: Some(sql),
         readiness,
+        info: Arc::new(Described::executor()),
     };
     let served = Served::start(|listener, shutdown| serve_http(listener, state, shutdown)).await;
     (served, data)

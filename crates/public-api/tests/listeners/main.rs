@@ -9,4 +9,5 @@
 mod flight;
 mod http;
 mod metrics;
+mod node;
 mod support;

@@ -78,7 +78,8 @@ pub(crate) enum Script {
     Rows(BoxStream<'static, Result<RecordBatch, DataFusionError>>),
 }
 
-async fn runtime() -> (Arc<Runtime>, TempDir) {
+/// One dataset `t` and one view `mart.v` over it.
+pub(crate) async fn runtime() -> (Arc<Runtime>, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("t.csv"), "id,name\n1,a\n2,b\n").unwrap();
     let manifest = "version: v1

@@ -61,6 +61,7 @@ impl Home {
             .env("HOME", self.home())
             .env_remove("SPICE_PKI_DIR")
             .env_remove("SPICE_BUNDLE_PASSPHRASE")
+            .env_remove("SPICE_HTTP_ENDPOINT")
             .stdin(Stdio::null());
         command
     }

@@ -7,6 +7,7 @@ mod completions;
 mod connect;
 mod csr;
 mod fixture;
+mod http;
 mod inspect;
 mod machine;
 mod man;

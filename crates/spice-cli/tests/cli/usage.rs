@@ -19,6 +19,9 @@ fn every_command_has_help_with_an_example() {
         &["cluster", "tls", "add", "--help"],
         &["cluster", "tls", "bundle", "--help"],
         &["sql", "--help"],
+        &["status", "--help"],
+        &["nodes", "--help"],
+        &["datasets", "--help"],
     ] {
         let help = Home::new().spice(args).expect(DONE).stdout;
         assert!(help.contains("Examples:\n  spice "), "{args:?}: {help}");

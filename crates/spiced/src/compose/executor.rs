@@ -6,6 +6,7 @@ use cluster_executor::{BootError, Executor, ExecutorOptions};
 use cluster_tls::NodeAddress;
 use futures::FutureExt;
 use futures::future::try_join_all;
+use public_api::NodeRole;
 
 use super::{Internal, Node, described, public, take};
 use crate::listeners::announce;
@@ -25,11 +26,12 @@ pub(super) async fn serve(
     plan: ExecutorPlan,
     internal: Internal,
 ) -> anyhow::Result<()> {
+    let info = Arc::new(node.info(NodeRole::Executor, Some(&internal)));
     let listener = take(&mut node.listeners.internal)?;
     let work_dir = WorkDir::create(&plan.data_dir)?;
     let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None));
     // Health is answered from the first moment on; readiness says what is still missing.
-    let mut servings = public::serve(&mut node, None, readiness.clone());
+    let mut servings = public::serve(&mut node, None, readiness.clone(), info.clone());
     let node_id = internal.node_id.clone();
     let slots = plan.task_slots.get();
     node.metrics
@@ -52,6 +54,8 @@ pub(super) async fn serve(
             Err(BootError::Stopped) => return Ok(()),
             Err(error) => return Err(described(error)),
         };
+        // Opened once: nobody else sets it.
+        let _ = info.tables.set(executor.runtime());
         announce("internal", &listener);
         readiness.set_started();
         let datasets = executor.dataset_count();

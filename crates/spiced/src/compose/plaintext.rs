@@ -16,15 +16,16 @@ pub(super) fn transport(node: &Node) -> NodeTransport {
         let mut ticks = tokio::time::interval(REMINDER);
         loop {
             tokio::select! {
-                _ = ticks.tick() => tracing::warn!(
-                    "the internal port runs WITHOUT protection (--allow-insecure-connections): \
-                     whoever reaches it is a member of this cluster"
-                ),
+                _ = ticks.tick() => tracing::warn!("{BANNER}"),
                 () = shutdown.cancelled() => return,
             }
         }
     });
     danger::plaintext_transport(DialLimits::default())
 }
+
+/// Said in the log and in `/v1/status`.
+pub(super) const BANNER: &str = "the internal port runs WITHOUT protection \
+    (--allow-insecure-connections): whoever reaches it is a member of this cluster";
 
 const REMINDER: Duration = Duration::from_secs(60);

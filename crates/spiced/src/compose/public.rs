@@ -8,6 +8,7 @@ use public_api::{HttpState, serve_flight, serve_http, serve_metrics};
 use spice_runtime::SqlEngine;
 
 use super::{Node, described};
+use crate::info::OwnInfo;
 use crate::listeners::announce;
 use crate::readiness::NodeReadiness;
 
@@ -19,6 +20,7 @@ pub(super) fn serve(
     node: &mut Node,
     sql: Option<SqlEngine>,
     readiness: Arc<NodeReadiness>,
+    info: Arc<OwnInfo>,
 ) -> Vec<Serving> {
     let mut servings: Vec<Serving> = vec![];
     let shutdown = node.shutdown.clone();
@@ -27,6 +29,7 @@ pub(super) fn serve(
         let state = HttpState {
             sql: sql.clone(),
             readiness,
+            info,
         };
         let served = serve_http(listener, state, shutdown.clone());
         servings.push(served.map(|served| served.map_err(described)).boxed());

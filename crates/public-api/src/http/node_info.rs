@@ -1,0 +1,168 @@
+//! What a node tells about itself and its cluster. All of it is public: whoever reaches the port
+//! reads it, so there is no path, no key and nothing secret in it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Serialize, Serializer};
+use spice_runtime::Runtime;
+
+/// What the composition of a node knows about it. Asked on every request, so it answers from
+/// memory.
+pub trait NodeInfo: Send + Sync + 'static {
+    /// The node itself.
+    fn describe(&self) -> NodeDescription;
+
+    /// The members of the cluster, at most [`MAX_MEMBERS`]; `None` on a node that keeps no list.
+    fn members(&self) -> Option<MemberList>;
+
+    /// The tables of the node; `None` until they are open.
+    fn tables(&self) -> Option<Arc<Runtime>>;
+}
+
+/// One node, seen by itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct NodeDescription {
+    /// The version of its program.
+    pub version: &'static str,
+    /// What it does.
+    pub role: NodeRole,
+    /// Where other nodes reach it; `None` outside a cluster.
+    pub address: Option<String>,
+    /// How long it has been running.
+    #[serde(rename = "uptime_s", serialize_with = "whole_seconds")]
+    pub uptime: Duration,
+    /// How its internal port is protected.
+    pub security: Security,
+    /// Its bound ports.
+    pub listeners: Vec<BoundListener>,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeRole {
+    /// Plans queries and coordinates executors.
+    Scheduler,
+    /// Runs the tasks of queries.
+    Executor,
+    /// Is no member of a cluster.
+    Standalone,
+}
+
+/// How the internal port of a node is protected.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "mode", rename_all = "lowercase")]
+pub enum Security {
+    /// By mutual TLS.
+    Mtls {
+        /// Who the node is to its peers.
+        certificate: OwnCertificate,
+        /// Whom it believes.
+        roots: Vec<RootCertificate>,
+    },
+    /// Not at all, because somebody asked for that.
+    Insecure {
+        /// What that means, for a person.
+        banner: &'static str,
+    },
+    /// It has no internal port.
+    None,
+}
+
+/// The certificate that a node shows to its peers.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnCertificate {
+    /// What it says.
+    #[serde(flatten)]
+    pub certificate: MemberCertificate,
+    /// Whether the node knows that its peers refuse it.
+    pub revoked: bool,
+}
+
+/// What a certificate says about a member.
+#[derive(Debug, Clone, Serialize)]
+pub struct MemberCertificate {
+    /// The identity URI, where there is one.
+    pub identity: Option<String>,
+    /// What its holder may act as.
+    pub role: &'static str,
+    /// The serial number, lower-case hexadecimal: what a deny-list names.
+    pub serial: String,
+    /// When it ends being valid.
+    #[serde(rename = "not_after_unix_s", serialize_with = "unix_seconds")]
+    pub not_after: SystemTime,
+}
+
+/// A root that peers are verified against.
+#[derive(Debug, Clone, Serialize)]
+pub struct RootCertificate {
+    /// The distinguished name.
+    pub subject: String,
+    /// When it ends being valid.
+    #[serde(rename = "not_after_unix_s", serialize_with = "unix_seconds")]
+    pub not_after: SystemTime,
+}
+
+/// A port of a node.
+#[derive(Debug, Clone, Serialize)]
+pub struct BoundListener {
+    /// What is served there.
+    pub name: &'static str,
+    /// The address that it is bound to.
+    pub address: SocketAddr,
+}
+
+/// The members of a cluster.
+#[derive(Debug, Clone, Serialize)]
+pub struct MemberList {
+    /// As many as are told of.
+    pub nodes: Vec<Member>,
+    /// How many there are.
+    pub total: usize,
+}
+
+/// One member of a cluster, seen by the node that lists it. What is `None` is not known.
+#[derive(Debug, Clone, Serialize)]
+pub struct Member {
+    /// Where other nodes reach it; `None` outside a cluster.
+    pub address: Option<String>,
+    /// What it does.
+    pub role: NodeRole,
+    /// The version of its program.
+    pub version: Option<&'static str>,
+    /// How long it has been a member, reconnects included.
+    #[serde(rename = "member_for_s", serialize_with = "whole_seconds_if_known")]
+    pub member_for: Option<Duration>,
+    /// How long ago it showed a sign of life.
+    #[serde(rename = "last_seen_s", serialize_with = "whole_seconds_if_known")]
+    pub last_seen: Option<Duration>,
+    /// Tasks that it may run at the same time.
+    pub task_slots: Option<u32>,
+    /// Tasks that it runs now.
+    pub tasks_active: Option<u32>,
+    /// Tasks that it finished since it started.
+    pub tasks_total: Option<u64>,
+    /// The certificate that it proved itself with.
+    pub certificate: Option<MemberCertificate>,
+}
+
+fn whole_seconds<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u64(span.as_secs())
+}
+
+fn whole_seconds_if_known<S: Serializer>(
+    span: &Option<Duration>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    span.map(|span| span.as_secs()).serialize(to)
+}
+
+fn unix_seconds<S: Serializer>(at: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    to.serialize_u64(since.as_secs())
+}
+
+/// More than a person reads, and with the longest identities still few megabytes.
+pub const MAX_MEMBERS: usize = 1000;

@@ -1,0 +1,116 @@
+//! `spice status`.
+
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use crate::args::{NodeStatusArgs, ReportFormat};
+use crate::failure::Failure;
+use crate::http::{fetch, or_dash, printable};
+use crate::times;
+use crate::tls::report::{Card, print_json};
+
+pub(crate) fn run(args: &NodeStatusArgs) -> Result<(), Failure> {
+    let endpoint = &args.http.http_endpoint;
+    let answer =
+        fetch::<Status>(endpoint, "/v1/status").map_err(|error| error.into_failure(endpoint))?;
+    let status = &answer.document;
+    match args.http.output {
+        ReportFormat::Table => card(status, SystemTime::now()).print()?,
+        ReportFormat::Json => print_json(&answer.json)?,
+    }
+    if status.ready {
+        return Ok(());
+    }
+    let reasons = printable(&status.not_ready_reasons.join("; "));
+    Err(Failure::new(format!("{endpoint} is not ready: {reasons}")).with_next(WAIT))
+}
+
+fn card(status: &Status, now: SystemTime) -> Card {
+    let readiness = if status.ready { "ready" } else { "not ready" };
+    let role = printable(&status.role);
+    let mut card = Card::new(match &status.address {
+        Some(address) => format!("{role} {}, {readiness}", printable(address)),
+        None => format!("{role}, {readiness}"),
+    });
+    card.row("version", printable(&status.version));
+    card.row("up for", times::span(status.uptime_s));
+    for listener in &status.listeners {
+        let (name, address) = (printable(&listener.name), printable(&listener.address));
+        card.row("listens", format!("{address} ({name})"));
+    }
+    security(&mut card, &status.security, now);
+    card
+}
+
+fn security(card: &mut Card, security: &Security, now: SystemTime) {
+    match security.mode.as_str() {
+        "mtls" => card.row("security", "mutual TLS"),
+        "insecure" => {
+            let banner = or_dash(security.banner.as_deref());
+            card.row("security", format!("{} {banner}", times::MARK));
+        }
+        "none" => card.row("security", "none needed: this node has no internal port"),
+        other => card.row("security", printable(other)),
+    }
+    if let Some(own) = &security.certificate {
+        card.row("identity", or_dash(own.identity.as_deref()));
+        card.row("may act as", printable(&own.role));
+        card.row("serial", printable(&own.serial));
+        card.row("certificate", times::expires(own.not_after_unix_s, now));
+        if own.revoked {
+            card.row("revoked", format!("{} {REVOKED}", times::MARK));
+        }
+    }
+    for root in &security.roots {
+        let expires = times::expires(root.not_after_unix_s, now);
+        card.row("root", format!("{}, {expires}", printable(&root.subject)));
+    }
+}
+
+/// What `GET /v1/status` answers.
+#[derive(Deserialize)]
+struct Status {
+    version: String,
+    role: String,
+    address: Option<String>,
+    uptime_s: u64,
+    ready: bool,
+    not_ready_reasons: Vec<String>,
+    security: Security,
+    listeners: Vec<Listener>,
+}
+
+#[derive(Deserialize)]
+struct Security {
+    mode: String,
+    banner: Option<String>,
+    certificate: Option<Certificate>,
+    #[serde(default)]
+    roots: Vec<Root>,
+}
+
+#[derive(Deserialize)]
+struct Certificate {
+    identity: Option<String>,
+    role: String,
+    serial: String,
+    not_after_unix_s: u64,
+    revoked: bool,
+}
+
+#[derive(Deserialize)]
+struct Root {
+    subject: String,
+    not_after_unix_s: u64,
+}
+
+#[derive(Deserialize)]
+struct Listener {
+    name: String,
+    address: String,
+}
+
+const WAIT: &str = "its log says what it waits for";
+
+const REVOKED: &str = "peers refuse this node until it has a new certificate";

@@ -1,0 +1,141 @@
+//! What this node tells about itself over HTTP.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use cluster_proto::NodeId;
+use cluster_scheduler::{MemberSummary, Scheduler};
+use cluster_tls::{Credentials, PeerIdentity};
+use public_api::{
+    BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo,
+    NodeRole, OwnCertificate, RootCertificate, Security,
+};
+use spice_runtime::Runtime;
+
+/// What is fixed when a node starts, and what is shown as it comes up.
+pub(crate) struct OwnInfo {
+    pub(crate) role: NodeRole,
+    pub(crate) node_id: Option<NodeId>,
+    pub(crate) protection: Protection,
+    pub(crate) listeners: Vec<BoundListener>,
+    pub(crate) started: Instant,
+    pub(crate) scheduler: Option<Scheduler>,
+    pub(crate) tables: OnceLock<Arc<Runtime>>,
+}
+
+/// How the internal port is protected, for as long as the node runs.
+#[derive(Clone, Debug)]
+pub(crate) enum Protection {
+    /// By these credentials, which change.
+    Mutual(Credentials),
+    /// Not at all.
+    Plaintext {
+        /// What that means.
+        banner: &'static str,
+    },
+    /// There is no internal port.
+    NoPort,
+}
+
+impl NodeInfo for OwnInfo {
+    fn describe(&self) -> NodeDescription {
+        NodeDescription {
+            version: VERSION,
+            role: self.role,
+            address: self.node_id.as_ref().map(ToString::to_string),
+            uptime: self.started.elapsed(),
+            security: self.protection.describe(),
+            listeners: self.listeners.clone(),
+        }
+    }
+
+    fn members(&self) -> Option<MemberList> {
+        let executors = match (self.role, &self.scheduler) {
+            (NodeRole::Executor, _) => return None,
+            (_, Some(scheduler)) => scheduler.executors(),
+            (_, None) => vec![],
+        };
+        let total = executors.len() + 1;
+        let executors = executors.iter().map(executor);
+        let nodes = std::iter::once(self.myself()).chain(executors);
+        Some(MemberList {
+            nodes: nodes.take(MAX_MEMBERS).collect(),
+            total,
+        })
+    }
+
+    fn tables(&self) -> Option<Arc<Runtime>> {
+        self.tables.get().cloned()
+    }
+}
+
+impl OwnInfo {
+    /// This node in its own list: it has no connection to itself that could say more.
+    fn myself(&self) -> Member {
+        let certificate = match &self.protection {
+            Protection::Mutual(credentials) => Some(certificate(credentials.current().own())),
+            Protection::Plaintext { .. } | Protection::NoPort => None,
+        };
+        Member {
+            address: self.node_id.as_ref().map(ToString::to_string),
+            role: self.role,
+            version: Some(VERSION),
+            member_for: None,
+            last_seen: None,
+            task_slots: None,
+            tasks_active: None,
+            tasks_total: None,
+            certificate,
+        }
+    }
+}
+
+impl Protection {
+    fn describe(&self) -> Security {
+        match self {
+            Self::Mutual(credentials) => {
+                let snapshot = credentials.current();
+                let roots = snapshot.roots().iter().map(|root| RootCertificate {
+                    subject: root.subject.clone(),
+                    not_after: root.not_after,
+                });
+                Security::Mtls {
+                    certificate: OwnCertificate {
+                        certificate: certificate(snapshot.own()),
+                        revoked: snapshot.own_revocation().is_some(),
+                    },
+                    roots: roots.collect(),
+                }
+            }
+            Self::Plaintext { banner } => Security::Insecure { banner },
+            Self::NoPort => Security::None,
+        }
+    }
+}
+
+fn executor(summary: &MemberSummary) -> Member {
+    // Its first statistics say how many slots it has, and no executor has none.
+    let reported = summary.task_slots > 0;
+    Member {
+        address: Some(summary.id.to_string()),
+        role: NodeRole::Executor,
+        version: None,
+        member_for: Some(summary.member_for),
+        last_seen: Some(summary.last_seen),
+        task_slots: reported.then_some(summary.task_slots),
+        tasks_active: reported.then_some(summary.tasks_active),
+        tasks_total: reported.then_some(summary.tasks_total),
+        certificate: summary.peer.as_deref().map(certificate),
+    }
+}
+
+fn certificate(identity: &PeerIdentity) -> MemberCertificate {
+    MemberCertificate {
+        identity: identity.uri().map(ToOwned::to_owned),
+        role: identity.role().as_str(),
+        serial: identity.serial().to_owned(),
+        not_after: identity.not_after(),
+    }
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
