@@ -2,7 +2,6 @@
 
 mod client;
 mod datasets;
-mod endpoint;
 mod fetch_error;
 mod nodes;
 mod status;
@@ -11,11 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Builder;
 
+use crate::endpoint::PublicEndpoint;
 use crate::http::client::{Limits, Reply};
 use crate::http::fetch_error::FetchError;
 
 pub(crate) use self::datasets::run as datasets;
-pub(crate) use self::endpoint::HttpEndpoint;
 pub(crate) use self::nodes::run as nodes;
 pub(crate) use self::status::run as status;
 
@@ -27,7 +26,7 @@ struct Answer<T> {
 
 /// Asks a node for what is at `path`.
 fn fetch<T: DeserializeOwned>(
-    endpoint: &HttpEndpoint,
+    endpoint: &PublicEndpoint,
     path: &'static str,
 ) -> Result<Answer<T>, FetchError> {
     let runtime = Builder::new_current_thread()

@@ -7,6 +7,7 @@
 mod args;
 mod columns;
 mod completions;
+mod endpoint;
 mod failure;
 mod http;
 mod man;

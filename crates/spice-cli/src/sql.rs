@@ -1,7 +1,6 @@
 //! `spice sql`: one statement, statements from a file, or a prompt.
 
 mod client;
-mod endpoint;
 mod history;
 mod print;
 mod prompt;
@@ -17,8 +16,6 @@ use crate::failure::Failure;
 use crate::sql::client::Client;
 use crate::sql::statements::Statements;
 use crate::voice::Voice;
-
-pub(crate) use self::endpoint::{EndpointError, FlightEndpoint};
 
 pub(crate) fn run(args: &SqlArgs, voice: Voice) -> Result<(), Failure> {
     // One worker of its own keeps the connection alive while the prompt waits for a person.

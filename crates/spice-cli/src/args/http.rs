@@ -3,13 +3,13 @@
 use clap::Args;
 
 use super::ReportFormat;
-use crate::http::HttpEndpoint;
+use crate::endpoint::PublicEndpoint;
 
 #[derive(Args)]
 pub(crate) struct HttpArgs {
     /// The node's HTTP endpoint.
-    #[arg(long, value_name = "URL", env = ENDPOINT_VARIABLE, default_value = HttpEndpoint::DEFAULT)]
-    pub(crate) http_endpoint: HttpEndpoint,
+    #[arg(long, value_name = "URL", env = ENDPOINT_VARIABLE, default_value = PublicEndpoint::HTTP)]
+    pub(crate) http_endpoint: PublicEndpoint,
 
     /// How to print the answer.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::sql::FlightEndpoint;
+use crate::endpoint::PublicEndpoint;
 
 /// Run SQL on a node, once or interactively.
 ///
@@ -26,8 +26,8 @@ pub(crate) struct SqlArgs {
     pub(crate) timing: bool,
 
     /// The node's Flight SQL endpoint.
-    #[arg(long, value_name = "URL", default_value = FlightEndpoint::DEFAULT)]
-    pub(crate) flight_endpoint: FlightEndpoint,
+    #[arg(long, value_name = "URL", default_value = PublicEndpoint::FLIGHT)]
+    pub(crate) flight_endpoint: PublicEndpoint,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

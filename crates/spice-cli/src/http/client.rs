@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::http::HttpEndpoint;
+use crate::endpoint::PublicEndpoint;
 use crate::http::fetch_error::FetchError;
 
 /// How long a node may take and how much it may say.
@@ -41,7 +41,7 @@ pub(crate) struct Reply {
 
 /// Asks for `path`. Redirects are not followed: this is the one address that its user chose.
 pub(crate) async fn get(
-    endpoint: &HttpEndpoint,
+    endpoint: &PublicEndpoint,
     path: &'static str,
     limits: Limits,
 ) -> Result<Reply, FetchError> {
@@ -56,7 +56,7 @@ pub(crate) async fn get(
     within.unwrap_or(Err(FetchError::Slow(limits.whole)))
 }
 
-async fn connect(endpoint: &HttpEndpoint, limit: Duration) -> Result<TcpStream, FetchError> {
+async fn connect(endpoint: &PublicEndpoint, limit: Duration) -> Result<TcpStream, FetchError> {
     let dialling = TcpStream::connect(endpoint.host_and_port());
     match timeout(limit, dialling).await {
         Ok(connected) => connected.map_err(FetchError::Unreachable),
@@ -69,7 +69,7 @@ async fn connect(endpoint: &HttpEndpoint, limit: Duration) -> Result<TcpStream, 
     }
 }
 
-fn request(endpoint: &HttpEndpoint, path: &str) -> Result<Request<Empty<Bytes>>, FetchError> {
+fn request(endpoint: &PublicEndpoint, path: &str) -> Result<Request<Empty<Bytes>>, FetchError> {
     Request::get(path)
         .header(header::HOST, endpoint.authority())
         .header(header::ACCEPT, "application/json")
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    fn url(listener: &TcpListener) -> HttpEndpoint {
+    fn url(listener: &TcpListener) -> PublicEndpoint {
         let address = listener.local_addr().unwrap();
         format!("http://{address}").parse().unwrap()
     }

@@ -6,8 +6,9 @@ use std::{fmt, io};
 
 use hyper::StatusCode;
 
+use crate::endpoint::PublicEndpoint;
 use crate::failure::{Failure, FailureKind};
-use crate::http::{HttpEndpoint, printable};
+use crate::http::printable;
 
 /// A node was asked in vain.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(crate) enum FetchError {
 
 impl FetchError {
     /// The same for the one who typed the command, with what to try next.
-    pub(crate) fn into_failure(self, endpoint: &HttpEndpoint) -> Failure {
+    pub(crate) fn into_failure(self, endpoint: &PublicEndpoint) -> Failure {
         let message = match &self {
             Self::Refused { message, .. } => printable(message),
             Self::Unreachable(_) => format!("cannot connect to {endpoint}: {self}"),

@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use crate::args::{NodesArgs, ReportFormat};
 use crate::columns;
+use crate::endpoint::PublicEndpoint;
 use crate::failure::Failure;
 use crate::http::fetch_error::FetchError;
-use crate::http::{HttpEndpoint, fetch, or_dash, printable};
+use crate::http::{fetch, or_dash, printable};
 use crate::times;
 use crate::tls::report::print_json;
 
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &NodesArgs) -> Result<(), Failure> {
     }
 }
 
-fn explain(error: FetchError, endpoint: &HttpEndpoint) -> Failure {
+fn explain(error: FetchError, endpoint: &PublicEndpoint) -> Failure {
     let elsewhere = matches!(&error, FetchError::Refused { code, .. } if code == "not_a_scheduler");
     let failure = error.into_failure(endpoint);
     if elsewhere {

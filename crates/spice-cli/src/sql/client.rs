@@ -15,17 +15,18 @@ use futures::TryStreamExt;
 use tonic::Code;
 use tonic::transport::Channel;
 
+use crate::endpoint::PublicEndpoint;
 use crate::failure::{Failure, FailureKind};
-use crate::sql::FlightEndpoint;
 
 pub(crate) struct Client {
     flight: FlightSqlServiceClient<Channel>,
 }
 
 impl Client {
-    pub(crate) async fn connect(endpoint: &FlightEndpoint) -> Result<Self, Failure> {
+    pub(crate) async fn connect(endpoint: &PublicEndpoint) -> Result<Self, Failure> {
         let channel = endpoint
-            .endpoint()
+            .to_channel()
+            .map_err(|error| Failure::from_error(&error))?
             .connect_timeout(CONNECT_TIMEOUT)
             // A statement may run for hours, so it has no deadline; a server that is gone has.
             .http2_keep_alive_interval(KEEP_ALIVE)
@@ -132,7 +133,7 @@ fn kind(code: Code) -> FailureKind {
     }
 }
 
-fn unreachable_endpoint(endpoint: &FlightEndpoint, error: &tonic::transport::Error) -> Failure {
+fn unreachable_endpoint(endpoint: &PublicEndpoint, error: &tonic::transport::Error) -> Failure {
     let mut cause: &dyn Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -1,23 +1,30 @@
-//! Where a node answers HTTP.
+//! Where a node answers the public: the URL of one of its listeners.
 
 use std::fmt;
 use std::str::FromStr;
 
 use hyper::Uri;
 use hyper::http::uri::Authority;
+use tonic::transport::Endpoint;
 
-use crate::sql;
-
-/// The URL of a node's public HTTP listener, `http://host:port`.
+/// The URL of a public listener of a node, `http://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HttpEndpoint {
+pub(crate) struct PublicEndpoint {
     authority: Authority,
     port: u16,
 }
 
-impl HttpEndpoint {
-    /// A node on this machine.
-    pub(crate) const DEFAULT: &'static str = "http://127.0.0.1:8090";
+impl PublicEndpoint {
+    /// HTTP of a node on this machine.
+    pub(crate) const HTTP: &'static str = "http://127.0.0.1:8090";
+
+    /// Flight SQL of a node on this machine.
+    pub(crate) const FLIGHT: &'static str = "http://127.0.0.1:50051";
+
+    /// As a channel of gRPC takes it.
+    pub(crate) fn to_channel(&self) -> Result<Endpoint, EndpointError> {
+        Endpoint::from_shared(self.to_string()).map_err(|_| EndpointError::Malformed)
+    }
 
     /// What the `Host` header says.
     pub(crate) fn authority(&self) -> &str {
@@ -32,13 +39,14 @@ impl HttpEndpoint {
     }
 }
 
-impl FromStr for HttpEndpoint {
+impl FromStr for PublicEndpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let uri: Uri = text.parse().map_err(|_| EndpointError::Malformed)?;
         match uri.scheme_str() {
             Some("http") => {}
+            // Connecting in plaintext where TLS was asked for is never the answer.
             Some("https") => return Err(EndpointError::Https),
             _ => return Err(EndpointError::Malformed),
         }
@@ -57,7 +65,7 @@ impl FromStr for HttpEndpoint {
     }
 }
 
-impl fmt::Display for HttpEndpoint {
+impl fmt::Display for PublicEndpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "http://{}", self.authority)
     }
@@ -72,13 +80,13 @@ pub(crate) enum EndpointError {
 
 impl fmt::Display for EndpointError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // One rule for all public ports, and one text.
-            Self::Https => sql::EndpointError::Https.fmt(out),
-            Self::Malformed => {
-                out.write_str("expected http://HOST:PORT, for example http://127.0.0.1:8090")
+        out.write_str(match self {
+            Self::Https => {
+                "this version speaks plaintext only to the public port; use http:// on a network \
+                 that you trust"
             }
-        }
+            Self::Malformed => "expected http://HOST:PORT, for example http://127.0.0.1:50051",
+        })
     }
 }
 
@@ -89,12 +97,17 @@ mod tests {
     use super::*;
 
     fn endpoint(text: &str) -> Result<String, EndpointError> {
-        text.parse::<HttpEndpoint>().map(|url| url.to_string())
+        text.parse::<PublicEndpoint>().map(|url| url.to_string())
     }
 
     #[test]
     fn plain_endpoints_are_shown_as_they_were_given() {
-        for text in [HttpEndpoint::DEFAULT, "http://n1:1", "http://[::1]:8090"] {
+        for text in [
+            PublicEndpoint::HTTP,
+            PublicEndpoint::FLIGHT,
+            "http://n1:1",
+            "http://[::1]:8090",
+        ] {
             assert_eq!(endpoint(text).as_deref(), Ok(text));
         }
         assert_eq!(endpoint("http://n1:1/").as_deref(), Ok("http://n1:1"));
@@ -102,7 +115,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_is_dialled_without_its_brackets() {
-        let endpoint: HttpEndpoint = "http://[::1]:7".parse().unwrap();
+        let endpoint: PublicEndpoint = "http://[::1]:7".parse().unwrap();
         assert_eq!(endpoint.host_and_port(), ("::1", 7));
         assert_eq!(endpoint.authority(), "[::1]:7");
     }
