@@ -11,6 +11,7 @@
 mod init;
 mod issue;
 mod plan;
+mod recover;
 mod renew;
 mod revoke;
 mod rotate;
@@ -23,14 +24,14 @@ use std::time::SystemTime;
 use crate::files::{self, FileError};
 use crate::index::{Index, IssuedRecord};
 use crate::key_type::KeyType;
-use crate::keys::{self, CaIssuer, KeyError, Keys};
+use crate::keys::{self, KeyError, Keys};
 use crate::lines::RecordError;
 use crate::lock::{DirectoryLock, LockError};
 use crate::name::Domain;
 use crate::passphrase::{NoPassphrase, PassphraseSource};
 use crate::revocations::{Revocations, RevokedRecord};
 use crate::root::Root;
-use crate::roots_file::Roots;
+use crate::roots_file::{Roots, believed_pem};
 use crate::settings::{Settings, SettingsError};
 use crate::standing::{self, Certificate};
 
@@ -59,6 +60,9 @@ pub struct Authority {
 impl Authority {
     /// Opens the authority of a PKI directory. Its keys stay closed until something is signed.
     ///
+    /// Where a run died after it had recorded certificates and before all their files had their
+    /// names, this completes it.
+    ///
     /// # Errors
     ///
     /// [`OpenError::NoAuthority`] where none was made yet; other variants name the file that is
@@ -83,7 +87,7 @@ impl Authority {
             .retiring
             .map(|retiring| Root::load(directory, retiring.generation))
             .transpose()?;
-        Ok(Self {
+        let authority = Self {
             directory: directory.to_owned(),
             signing: Root::load(directory, roots.generation)?,
             retiring,
@@ -92,13 +96,16 @@ impl Authority {
             revocations: Revocations::load(directory)?,
             settings,
             _lock: lock,
-        })
+        };
+        authority.recover();
+        Ok(authority)
     }
 
     /// Opens the keys of the roots, asking for the passphrase of one that has any.
     ///
     /// A key without a passphrase needs no unlocking. The keys stay open as long as the value
-    /// lives.
+    /// lives. During a rotation, the key of the root on its way out may be lost: it is needed for
+    /// revocation lists alone, and missed where they are made.
     ///
     /// # Errors
     ///
@@ -106,9 +113,12 @@ impl Authority {
     pub fn unlock(&mut self, passphrases: &mut dyn PassphraseSource) -> Result<(), KeyError> {
         self.keys
             .open(&self.directory, &self.signing, passphrases)?;
-        match &self.retiring {
-            Some(root) => self.keys.open(&self.directory, root, passphrases),
-            None => Ok(()),
+        let Some(retiring) = &self.retiring else {
+            return Ok(());
+        };
+        match self.keys.open(&self.directory, retiring, passphrases) {
+            Err(KeyError::File(_)) => Ok(()),
+            opened => opened,
         }
     }
 
@@ -135,9 +145,7 @@ impl Authority {
     /// The roots as nodes read them: the content of their `ca.pem`. During a rotation it has two,
     /// the one that signs first.
     pub fn ca_pem(&self) -> String {
-        let roots = [Some(&self.signing), self.retiring.as_ref()];
-        let texts = roots.into_iter().flatten().map(|root| root.pem.as_str());
-        texts.collect()
+        believed_pem(&self.signing, self.retiring.as_ref())
     }
 
     /// The subject of the root that signs.
@@ -185,23 +193,17 @@ impl Authority {
         Ok(keys::is_sealed(&self.directory, &self.signing)?)
     }
 
-    /// The key of the root that signs, opened now if it has no passphrase.
-    fn issuer(&mut self) -> Result<&CaIssuer, KeyError> {
-        self.unlock(&mut NoPassphrase)?;
-        self.keys.of(&self.signing)
+    /// Opens the key of the root that signs if it has no passphrase, and no other: what is issued
+    /// during a rotation needs nothing of the old root.
+    fn open_issuer(&mut self) -> Result<(), KeyError> {
+        self.keys
+            .open(&self.directory, &self.signing, &mut NoPassphrase)
     }
 
     /// The roots as a `ca.pem` is compared with them.
     fn roots_file(&self) -> Result<Roots, OpenError> {
-        let current = [Some(&self.signing), self.retiring.as_ref()];
-        let current = current.into_iter().flatten();
-        let current = current.map(|root| root.certificate.clone()).collect();
         let known = Root::load_all(&self.directory)?;
-        Ok(Roots {
-            pem: self.ca_pem(),
-            current,
-            known: known.into_iter().map(|root| root.certificate).collect(),
-        })
+        Ok(Roots::new(&self.signing, self.retiring.as_ref(), known))
     }
 }
 

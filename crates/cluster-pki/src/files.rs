@@ -225,6 +225,16 @@ pub(crate) fn exists(path: &Path) -> Result<bool, FileError> {
     }
 }
 
+/// What a directory holds; names that are not text are left out.
+pub(crate) fn names_in(path: &Path) -> Result<Vec<String>, FileError> {
+    let fail = |source| FileError::new("read", path, source);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).map_err(fail)? {
+        names.extend(entry.map_err(fail)?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
+
 /// Whether two paths lead to the same directory, by whatever links.
 pub(crate) fn is_same(one: &Path, other: &Path) -> Result<bool, FileError> {
     let id = |path: &Path| {
@@ -239,7 +249,15 @@ pub(crate) fn is_same(one: &Path, other: &Path) -> Result<bool, FileError> {
     Ok(id(one)? == id(other)?)
 }
 
-fn temporary_name(target: &Path) -> PathBuf {
+/// Gives a file that was left under its temporary name the one that it was written for.
+pub(crate) fn publish_left(target: &Path) -> Result<(), FileError> {
+    fs::rename(temporary_name(target), target)
+        .map_err(|source| FileError::new("write", target, source))?;
+    sync_directory(parent(target))
+}
+
+/// The name of a file until it is complete.
+pub(crate) fn temporary_name(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}.new"))
 }

@@ -49,6 +49,10 @@ pub struct IssuedRecord {
     /// Who made its key.
     #[serde(default)]
     pub key: KeyOrigin,
+    /// Where its files were put, an absolute path, where that is text: if the run died there, the
+    /// next one completes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 /// Who made the key of a certificate, and so who can make the next one.
@@ -129,6 +133,7 @@ mod tests {
             generation: 1,
             days: Days::LEAF_DEFAULT,
             key: KeyOrigin::Authority,
+            directory: None,
         }
     }
 

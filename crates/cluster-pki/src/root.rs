@@ -1,15 +1,20 @@
 //! One root of an authority: its certificate, and where its files are.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::{
+    OID_SIG_ECDSA_WITH_SHA256, OID_SIG_ECDSA_WITH_SHA384, OID_SIG_ED25519,
+};
 use x509_parser::prelude::FromDer;
 
 use crate::authority::OpenError;
-use crate::files;
+use crate::files::{self, FileError};
+use crate::key_type::KeyType;
 use crate::mint::fingerprint;
 use crate::policy::Window;
 
@@ -21,6 +26,8 @@ pub(crate) struct Root {
     pub(crate) subject: String,
     pub(crate) fingerprint: String,
     pub(crate) window: Window,
+    /// The kind of its key; `None` where it is none that this program makes.
+    pub(crate) key_type: Option<KeyType>,
 }
 
 impl Root {
@@ -42,6 +49,7 @@ impl Root {
             subject,
             fingerprint: fingerprint(&certificate),
             window,
+            key_type: key_type(&parsed),
             pem,
             certificate,
         })
@@ -51,9 +59,8 @@ impl Root {
 impl Root {
     /// Every root that the authority ever had, oldest first.
     pub(crate) fn load_all(directory: &Path) -> Result<Vec<Self>, OpenError> {
-        (1..free_generation(directory)?)
-            // A crash while a root was made may have left its key alone, which certifies nothing.
-            .filter(|generation| certificate_file(directory, *generation).exists())
+        certificate_generations(directory)?
+            .into_iter()
             .map(|generation| Self::load(directory, generation))
             .collect()
     }
@@ -67,15 +74,46 @@ pub(crate) fn key_file(directory: &Path, generation: u64) -> PathBuf {
     directory.join(format!("ca-{generation}-key.pem"))
 }
 
-/// The first number that no root has, nor what a crash left of one: a key is never overwritten.
-pub(crate) fn free_generation(directory: &Path) -> Result<u64, files::FileError> {
-    let mut generation = 1;
-    while files::exists(&certificate_file(directory, generation))?
-        || files::exists(&key_file(directory, generation))?
-    {
-        generation += 1;
+/// The roots that have a certificate here, oldest first. A crash while one was made may have left
+/// its key alone, which certifies nothing.
+fn certificate_generations(directory: &Path) -> Result<BTreeSet<u64>, FileError> {
+    generations(directory, ".pem")
+}
+
+/// The roots that have a key here.
+pub(crate) fn key_generations(directory: &Path) -> Result<BTreeSet<u64>, FileError> {
+    generations(directory, "-key.pem")
+}
+
+/// A number above those of all roots that have a file here, and of what a crash left of one: a
+/// key is never overwritten, and a number that was taken once means the same root forever.
+pub(crate) fn free_generation(directory: &Path) -> Result<u64, FileError> {
+    let last = certificate_generations(directory)?
+        .last()
+        .max(key_generations(directory)?.last())
+        .copied();
+    Ok(last.map_or(1, |last| last.saturating_add(1)))
+}
+
+/// The numbers of the files `ca-<generation><ending>`.
+fn generations(directory: &Path, ending: &str) -> Result<BTreeSet<u64>, FileError> {
+    let names = files::names_in(directory)?;
+    let number = |name: &String| name.strip_prefix("ca-")?.strip_suffix(ending)?.parse().ok();
+    Ok(names.iter().filter_map(number).collect())
+}
+
+/// A root signs itself, so that the algorithm of its signature tells the kind of its key.
+fn key_type(certificate: &X509Certificate<'_>) -> Option<KeyType> {
+    let algorithm = &certificate.signature_algorithm.algorithm;
+    if *algorithm == OID_SIG_ECDSA_WITH_SHA256 {
+        Some(KeyType::P256)
+    } else if *algorithm == OID_SIG_ECDSA_WITH_SHA384 {
+        Some(KeyType::P384)
+    } else if *algorithm == OID_SIG_ED25519 {
+        Some(KeyType::Ed25519)
+    } else {
+        None
     }
-    Ok(generation)
 }
 
 fn window(certificate: &X509Certificate<'_>) -> Option<Window> {

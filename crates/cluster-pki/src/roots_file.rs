@@ -7,6 +7,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::files::{self, Access, StagedFile};
 use crate::output::OutputError;
+use crate::root::Root;
 
 /// The roots of an authority.
 #[derive(Debug)]
@@ -23,20 +24,35 @@ pub(crate) struct Roots {
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Keep,
-    Replace,
+    Write(String),
     Foreign,
 }
 
+/// The text of a `ca.pem`: the root that signs, then the one on its way out.
+pub(crate) fn believed_pem(signing: &Root, retiring: Option<&Root>) -> String {
+    let roots = [Some(signing), retiring].into_iter().flatten();
+    roots.map(|root| root.pem.as_str()).collect()
+}
+
 impl Roots {
+    pub(crate) fn new(signing: &Root, retiring: Option<&Root>, known: Vec<Root>) -> Self {
+        let current = [Some(signing), retiring].into_iter().flatten();
+        Self {
+            pem: believed_pem(signing, retiring),
+            current: current.map(|root| root.certificate.clone()).collect(),
+            known: known.into_iter().map(|root| root.certificate).collect(),
+        }
+    }
+
     /// Stages a new `ca.pem`, or nothing where the file is good as it is.
     ///
-    /// A file that holds roots of ours alone follows them. One that holds others too was put
-    /// together by somebody: it is good where our roots are among them, and never touched.
+    /// A file with roots of ours follows them. What else is in it was put there by somebody and
+    /// stays: the roots of others, and comments. A file without any root of ours is not touched.
     pub(crate) fn stage(&self, path: &Path) -> Result<Option<StagedFile>, OutputError> {
         match self.judge_file(path)? {
             Verdict::Keep => Ok(None),
-            Verdict::Replace => {
-                let staged = StagedFile::write(path, Access::Everyone, self.pem.as_bytes())?;
+            Verdict::Write(text) => {
+                let staged = StagedFile::write(path, Access::Everyone, text.as_bytes())?;
                 Ok(Some(staged))
             }
             Verdict::Foreign => Err(OutputError::OtherAuthority {
@@ -51,32 +67,64 @@ impl Roots {
             Verdict::Foreign => Err(OutputError::OtherAuthority {
                 path: path.to_owned(),
             }),
-            Verdict::Keep | Verdict::Replace => Ok(()),
+            Verdict::Keep | Verdict::Write(_) => Ok(()),
         }
     }
 
     fn judge_file(&self, path: &Path) -> Result<Verdict, OutputError> {
         Ok(match files::read_optional(path)? {
-            None => Verdict::Replace,
+            None => Verdict::Write(self.pem.clone()),
             Some(text) => self.judge(&text),
         })
     }
 
     fn judge(&self, text: &str) -> Verdict {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
         let Ok(found) = found else {
             return Verdict::Foreign;
         };
+        let ours = found.iter().filter(|root| self.known.contains(root));
+        let ours = ours.count();
+        // What was begun and not found was not understood, and would be lost.
+        if ours == 0 || found.len() != text.matches(PEM_BEGIN).count() {
+            return Verdict::Foreign;
+        }
         let has_all = self.current.iter().all(|root| found.contains(root));
-        let is_ours = !found.is_empty() && found.iter().all(|root| self.known.contains(root));
-        match (has_all, is_ours) {
-            (true, _) if found.len() == self.current.len() => Verdict::Keep,
-            (_, true) => Verdict::Replace,
-            (true, false) => Verdict::Keep,
-            (false, false) => Verdict::Foreign,
+        if has_all && ours == self.current.len() {
+            return Verdict::Keep;
+        }
+        Verdict::Write(self.beside_others(text))
+    }
+
+    /// Our roots as they are now, then what a text holds beside those that it has of ours.
+    fn beside_others(&self, text: &str) -> String {
+        let mut merged = self.pem.clone();
+        let mut block = String::new();
+        for line in text.split_inclusive('\n') {
+            block.push_str(line);
+            if line.starts_with(PEM_END) {
+                merged.push_str(self.without_ours(&block));
+                block.clear();
+            }
+        }
+        merged + &block
+    }
+
+    /// What is left of a text that ends with a root: nothing of the root if it is ours.
+    fn without_ours<'a>(&self, block: &'a str) -> &'a str {
+        let is_ours = CertificateDer::from_pem_slice(block.as_bytes())
+            .is_ok_and(|root| self.known.contains(&root));
+        match block.find(PEM_BEGIN) {
+            Some(begin) if is_ours => &block[..begin],
+            _ => block,
         }
     }
 }
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
+const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const PEM_END: &str = "-----END CERTIFICATE-----";
 
 #[cfg(test)]
 mod tests {
@@ -111,15 +159,23 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_ours_follows_the_roots_and_one_of_others_is_left_alone() {
-        let table: [(&[&str], &[&str], Verdict); 9] = [
+    fn a_file_with_roots_of_ours_follows_them_and_one_without_is_left_alone() {
+        let write = |names: &[&str]| Verdict::Write(pem(names));
+        let table: [(&[&str], &[&str], Verdict); 12] = [
             (&["old"], &["old"], Verdict::Keep),
-            (&["new", "old"], &["old"], Verdict::Replace),
+            (&["new", "old"], &["old"], write(&["new", "old"])),
             (&["new", "old"], &["old", "new"], Verdict::Keep),
-            (&["new"], &["new", "old"], Verdict::Replace),
-            (&["new"], &["gone"], Verdict::Replace),
+            (&["new"], &["new", "old"], write(&["new"])),
+            (&["new"], &["new", "new"], write(&["new"])),
+            (&["new"], &["gone"], write(&["new"])),
             (&["new"], &["else", "new"], Verdict::Keep),
-            (&["new", "old"], &["else", "old"], Verdict::Foreign),
+            (
+                &["new", "old"],
+                &["else", "old"],
+                write(&["new", "old", "else"]),
+            ),
+            (&["new"], &["old", "else", "new"], write(&["new", "else"])),
+            (&["new"], &["else", "gone"], write(&["new", "else"])),
             (&["new"], &["else"], Verdict::Foreign),
             (&["new"], &[], Verdict::Foreign),
         ];
@@ -127,6 +183,32 @@ mod tests {
             let text = pem(file);
             assert_eq!(roots(current).judge(&text), verdict, "{current:?} {file:?}");
         }
+    }
+
+    #[test]
+    fn what_somebody_wrote_beside_the_roots_of_others_stays() {
+        let (old, other, new) = (pem(&["old"]), pem(&["else"]), pem(&["new"]));
+        let text = format!("# ours\n{old}# theirs, until May\n{other}# end");
+        let expected = format!("{new}# ours\n# theirs, until May\n{other}# end");
+        assert_eq!(roots(&["new"]).judge(&text), Verdict::Write(expected));
+        let dense = text
+            .replace("\n# theirs, until May", "")
+            .replace('\n', "\r\n");
+        let Verdict::Write(merged) = roots(&["new"]).judge(&dense) else {
+            panic!("{dense}");
+        };
+        assert_eq!(roots(&["new"]).judge(&merged), Verdict::Keep);
+        assert!(merged.contains(&other.replace('\n', "\r\n")), "{merged}");
+    }
+
+    #[test]
+    fn a_root_that_is_not_understood_is_not_lost() {
+        let (old, other) = (pem(&["old"]), pem(&["else"]));
+        let marked = format!("\u{feff}{other}{old}");
+        let expected = Verdict::Write(pem(&["new", "else"]));
+        assert_eq!(roots(&["new"]).judge(&marked), expected);
+        let glued = format!("# theirs: {other}{old}");
+        assert_eq!(roots(&["new"]).judge(&glued), Verdict::Foreign);
     }
 
     #[test]

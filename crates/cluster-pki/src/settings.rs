@@ -26,6 +26,14 @@ pub(crate) struct Settings {
     /// (RFC 5280, section 5.2.3).
     #[serde(default)]
     pub(crate) crl_number: u64,
+    /// The moment of which the newest revocation lists say that it is theirs, which only rises
+    /// too: nodes take no list that says to be older than the one they have.
+    #[serde(
+        default = "unix_epoch",
+        rename = "crl_from_unix_s",
+        with = "unix_seconds"
+    )]
+    pub(crate) crl_from: SystemTime,
     #[serde(rename = "created_at_unix_s", with = "unix_seconds")]
     pub(crate) created_at: SystemTime,
 }
@@ -44,6 +52,7 @@ impl Settings {
             generation,
             retiring: None,
             crl_number: 0,
+            crl_from: unix_epoch(),
             created_at,
         }
     }
@@ -126,6 +135,10 @@ pub enum SettingsError {
 #[derive(Deserialize)]
 struct SchemaVersion {
     schema_version: u32,
+}
+
+fn unix_epoch() -> SystemTime {
+    SystemTime::UNIX_EPOCH
 }
 
 fn damaged(path: &Path, source: serde_json::Error) -> SettingsError {

@@ -151,6 +151,7 @@ mod tests {
             generation: 1,
             days: Days::ONE,
             key: KeyOrigin::Authority,
+            directory: None,
         }
     }
 

@@ -149,6 +149,10 @@ fn stage_copy(
 }
 
 /// Writes key and certificate of a root, which belong to nothing until the settings name them.
+///
+/// The key is created exclusively, so that none is ever overwritten. The certificate appears whole
+/// or not at all: every root is read to tell whose `ca.pem` is whose, and half of one would be in
+/// the way forever.
 pub(super) fn store_root(
     directory: &Path,
     generation: u64,
@@ -167,11 +171,7 @@ pub(super) fn store_root(
         Access::Owner,
         key.as_bytes(),
     )?;
-    Ok(files::write_new(
-        &certificate,
-        Access::Owner,
-        pem.as_bytes(),
-    )?)
+    Ok(files::replace(&certificate, Access::Owner, pem.as_bytes())?)
 }
 
 /// Why a root could not be written.

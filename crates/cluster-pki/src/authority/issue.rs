@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use cluster_tls::Role;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 
 use super::plan::{Plan, Subject};
 use crate::authority::{Authority, OpenError};
 use crate::days::Days;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::index::IssuedRecord;
 use crate::keys::KeyError;
 use crate::lines::RecordError;
-use crate::mint::MintError;
+use crate::mint::{MintError, fingerprint};
 use crate::name::{Host, NodeName};
 use crate::output::{Existing, NodeFiles, OutputError};
 use crate::policy::{self, Localhost, ValidityError, Warning};
@@ -200,7 +202,7 @@ impl Authority {
         issued.into_iter().next().ok_or(IssueError::Interrupted)
     }
 
-    /// Everything that needs no file but the records, which were read under the lock.
+    /// What is to be made, by the records, which were read under the lock.
     pub(super) fn decide(
         &self,
         request: &LeafRequest,
@@ -230,9 +232,34 @@ impl Authority {
             days: request.days,
             warnings,
             replaced,
+            existing: self.existing(request)?,
             files: NodeFiles::new(&request.out, name),
-            existing: request.existing,
             subject: Subject::NewKey,
         })
+    }
+
+    /// What may be done with files that are in the way. Those of a certificate that was revoked
+    /// are of no use to anybody, and need no permission.
+    fn existing(&self, request: &LeafRequest) -> Result<Existing, FileError> {
+        let files = NodeFiles::new(&request.out, &request.name);
+        let in_place = match request.existing {
+            Existing::Refuse => files::read_optional(&files.certificate)?,
+            asked => return Ok(asked),
+        };
+        let in_place =
+            in_place.and_then(|text| CertificateDer::from_pem_slice(text.as_bytes()).ok());
+        let is_revoked = in_place.is_some_and(|certificate| self.has_revoked(&certificate));
+        Ok(if is_revoked {
+            Existing::Replace
+        } else {
+            Existing::Refuse
+        })
+    }
+
+    fn has_revoked(&self, certificate: &CertificateDer<'_>) -> bool {
+        let fingerprint = fingerprint(certificate);
+        let issued = self.issued().iter();
+        let mut same = issued.filter(|record| record.fingerprint == fingerprint);
+        same.any(|record| self.revocations.of(&record.serial).is_some())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{self, Path};
 use std::time::SystemTime;
 
 use cluster_tls::{Name, Role};
@@ -70,17 +70,17 @@ impl Authority {
     ///
     /// 1. All files, complete, under temporary names beside their targets. A crash here leaves
     ///    nothing that anybody uses, and the next run removes it.
-    /// 2. The records, in one write. From here on the nodes count as issued; a crash leaves
-    ///    records without files, and issuing again with [`Existing::Replace`] heals it. The other
-    ///    order could leave a certificate in use that no record knows and nobody could revoke.
-    /// 3. The renames: roots, then key and certificate of each node.
+    /// 2. The records, in one write. From here on the nodes count as issued. The other order could
+    ///    leave a certificate in use that no record knows and nobody could revoke.
+    /// 3. The renames: roots, then key and certificate of each node. What a crash leaves of them
+    ///    to do, [`recover`](Authority::recover) does when the authority is opened next.
     pub(super) fn carry_out(
         &mut self,
         plans: Vec<Plan>,
         now: SystemTime,
         progress: Progress<'_>,
     ) -> Result<Vec<Issued>, IssueError> {
-        self.issuer()?;
+        self.open_issuer()?;
         let roots = self.stage_roots(&plans)?;
         let mut nodes = Vec::with_capacity(plans.len());
         let mut issued = Vec::with_capacity(plans.len());
@@ -169,6 +169,7 @@ impl Authority {
             generation: self.generation(),
             days: plan.days,
             key: plan.subject.origin(),
+            directory: absolute(parent(&plan.files.certificate)),
         };
         Issued {
             record,
@@ -178,6 +179,10 @@ impl Authority {
             warnings: plan.warnings,
         }
     }
+}
+
+fn absolute(directory: &Path) -> Option<String> {
+    path::absolute(directory).ok()?.to_str().map(str::to_owned)
 }
 
 fn directories<'a>(paths: impl Iterator<Item = &'a Path>) -> BTreeSet<&'a Path> {

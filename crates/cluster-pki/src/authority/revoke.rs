@@ -156,20 +156,29 @@ impl Authority {
         new: &[RevokedRecord],
         now: SystemTime,
     ) -> Result<Lists, RevokeError> {
-        self.unlock(&mut NoPassphrase)?;
+        self.open_list_keys(now)?;
         let staged = self.stage_lists(request, new, now)?;
+        // A number that is taken and never used is no harm; one that is used twice is.
+        let mut settings = self.settings.clone();
+        settings.crl_number = staged.lists.number;
+        settings.crl_from = settings.crl_from.max(from(now));
+        settings.store(&self.directory)?;
+        self.settings = settings;
         if !new.is_empty() {
             self.revocations.append(new.to_vec())?;
         }
-        let mut settings = self.settings.clone();
-        settings.crl_number = staged.lists.number;
-        settings.store(&self.directory)?;
-        self.settings = settings;
         if let Some(deny_list) = staged.deny_list {
             deny_list.rename()?;
         }
         staged.crl.publish()?;
         Ok(staged.lists)
+    }
+
+    /// Nothing of an expired root is believed, and no list of it either: its key is not needed.
+    fn open_list_keys(&mut self, now: SystemTime) -> Result<(), KeyError> {
+        let roots = [Some(&self.signing), self.retiring.as_ref()].into_iter();
+        let mut believed = roots.flatten().filter(|root| now < root.window.not_after);
+        believed.try_for_each(|root| self.keys.open(&self.directory, root, &mut NoPassphrase))
     }
 
     fn stage_lists(
@@ -214,9 +223,11 @@ impl Authority {
             .into_iter()
             .flatten()
         {
-            let Some(window) = list_window(root, request.days, now) else {
+            let Some(mut window) = list_window(root, request.days, now) else {
                 continue;
             };
+            // The clock may have been ahead when the last lists were made.
+            window.not_before = window.not_before.max(self.settings.crl_from);
             let of_root = revoked
                 .iter()
                 .filter(|record| record.generation == root.generation);
@@ -323,6 +334,11 @@ fn nothing_left(target: &RevokeTarget) -> String {
     }
 }
 
+/// Where the clock starts is the same for every certificate and list.
+fn from(now: SystemTime) -> SystemTime {
+    Window::starting(now, Days::ONE).not_before
+}
+
 fn list_window(root: &Root, days: Option<Days>, now: SystemTime) -> Option<Window> {
     if now >= root.window.not_after {
         return None;
@@ -330,8 +346,7 @@ fn list_window(root: &Root, days: Option<Days>, now: SystemTime) -> Option<Windo
     let asked = days.map(|days| Window::starting(now, days).not_after);
     let end = root.window.not_after;
     Some(Window {
-        // Where the clock starts is the same for every certificate and list.
-        not_before: Window::starting(now, Days::ONE).not_before,
+        not_before: from(now),
         not_after: asked.map_or(end, |asked| asked.min(end)),
     })
 }
@@ -350,7 +365,12 @@ fn is_of(text: &str, subjects: &[String]) -> bool {
 
 /// As the records have it, however tools print it.
 fn canonical_serial(text: &str) -> String {
-    let text = text.strip_prefix("0x").unwrap_or(text);
-    let digits = text.chars().filter(|character| *character != ':');
+    let text = text.trim();
+    let text = ["0x", "0X"]
+        .into_iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .unwrap_or(text);
+    let separates = |character: char| character == ':' || character.is_ascii_whitespace();
+    let digits = text.chars().filter(|character| !separates(*character));
     digits.collect::<String>().to_ascii_lowercase()
 }

@@ -13,7 +13,8 @@ use crate::name::NodeName;
 use crate::output::{self, OutputError};
 use crate::passphrase::{Passphrase, PassphraseError};
 use crate::policy::Window;
-use crate::root::{Root, free_generation, key_file};
+use crate::root::{Root, free_generation, key_file, key_generations};
+use crate::roots_file::Roots;
 use crate::rotation::{Aborted, RootState, RotationError};
 use crate::settings::SettingsError;
 use crate::standing;
@@ -60,7 +61,8 @@ pub struct Rotation {
     pub renewed: Vec<NodeName>,
     /// Nodes whose certificate in use is of the retiring root: they would be cut off.
     pub not_renewed: Vec<NodeName>,
-    /// Keys of roots that are out of use. A crash at the end of a rotation leaves one.
+    /// Keys of roots that are out of use. A crash at the end of a rotation leaves one, which goes
+    /// when that step is repeated.
     pub stray_keys: Vec<PathBuf>,
 }
 
@@ -110,7 +112,7 @@ impl Authority {
         request: &RotationRequest,
         now: SystemTime,
     ) -> Result<Begun, RotateError> {
-        let generation = free_generation(&self.directory)?;
+        let generation = self.next_generation()?;
         let state = self.settings.roots().started(generation, now)?;
         self.check_roots_file(&request.out)?;
         let key_type = request.key_type.unwrap_or(self.settings.key_type);
@@ -126,12 +128,13 @@ impl Authority {
             &minted,
             request.passphrase.as_ref(),
         )?;
-        self.settings.key_type = key_type;
         self.adopt(state, &request.out)?;
         self.begun(&request.out, now)
     }
 
     /// Ends a rotation: the retiring root is believed no more, and its key is destroyed.
+    ///
+    /// Where a run died after it had recorded the end, this does what that run left to do.
     ///
     /// # Errors
     ///
@@ -142,15 +145,17 @@ impl Authority {
         out: &Path,
         now: SystemTime,
     ) -> Result<Begun, RotateError> {
+        if self.is_half_ended()? {
+            return self.end(self.settings.roots(), out, now);
+        }
         let in_use = standing::in_use(&self.certificates(now));
         let state = self.settings.roots().finished(&in_use, abandoned)?;
-        self.check_roots_file(out)?;
-        self.adopt(state, out)?;
-        self.destroy_stray_keys()?;
-        self.begun(out, now)
+        self.end(state, out, now)
     }
 
-    /// Goes back to the old root.
+    /// Goes back to the old root. Leaf keys are of its kind again.
+    ///
+    /// Where a run died after it had recorded that, this does what that run left to do.
     ///
     /// # Errors
     ///
@@ -160,43 +165,72 @@ impl Authority {
         out: &Path,
         now: SystemTime,
     ) -> Result<(Begun, Aborted), RotateError> {
+        if self.is_half_ended()? {
+            let ended = self.end(self.settings.roots(), out, now)?;
+            return Ok((ended, Aborted::Undone));
+        }
         let in_use = standing::in_use(&self.certificates(now));
         let (state, aborted) = self.settings.roots().aborted(&in_use, now)?;
+        if aborted == Aborted::Undone {
+            return Ok((self.end(state, out, now)?, aborted));
+        }
         self.check_roots_file(out)?;
         self.adopt(state, out)?;
-        if aborted == Aborted::Undone {
-            self.destroy_stray_keys()?;
-        }
         Ok((self.begun(out, now)?, aborted))
     }
 
+    /// Leaves one root, of which nodes are told before the keys of all others are destroyed.
+    fn end(&mut self, state: RootState, out: &Path, now: SystemTime) -> Result<Begun, RotateError> {
+        self.check_roots_file(out)?;
+        self.adopt(state, out)?;
+        // A key that can sign for nodes which still have the old `ca.pem` must not lie about.
+        for key in stray_keys(&self.directory, state)? {
+            files::remove(&key)?;
+        }
+        self.begun(out, now)
+    }
+
+    /// Whether a run died between the end of a rotation and that of its keys, or before it began
+    /// one and after it had made the key.
+    fn is_half_ended(&self) -> Result<bool, FileError> {
+        let state = self.settings.roots();
+        Ok(state.retiring.is_none() && !stray_keys(&self.directory, state)?.is_empty())
+    }
+
     /// Makes roots those of the authority: on disk by one rename, then in memory, then for nodes.
+    ///
+    /// All that can go wrong is tried before that rename: the roots are read, and the `ca.pem` is
+    /// complete under a temporary name.
     fn adopt(&mut self, state: RootState, out: &Path) -> Result<(), RotateError> {
-        let settings = self.settings.with_roots(state);
+        let root = |generation| Root::load(&self.directory, generation);
+        let signing = root(state.generation)?;
+        let retiring = state.retiring.map(|retiring| root(retiring.generation));
+        let retiring = retiring.transpose()?;
+        let known = Root::load_all(&self.directory)?;
+        let roots = Roots::new(&signing, retiring.as_ref(), known);
+        let staged = roots.stage(&output::ca_file(out))?;
+        let mut settings = self.settings.with_roots(state);
+        settings.key_type = signing.key_type.unwrap_or(settings.key_type);
         settings.store(&self.directory)?;
         self.settings = settings;
-        self.signing = Root::load(&self.directory, state.generation)?;
-        self.retiring = match state.retiring {
-            Some(retiring) => Some(Root::load(&self.directory, retiring.generation)?),
-            None => None,
-        };
-        let staged = self.roots_file()?.stage(&output::ca_file(out))?;
+        self.signing = signing;
+        self.retiring = retiring;
         staged.map_or(Ok(()), StagedFile::publish)?;
         Ok(())
+    }
+
+    /// Also above the roots of all records, whose files may have been cleared away: a record must
+    /// never be of two roots.
+    fn next_generation(&self) -> Result<u64, FileError> {
+        let recorded = self.issued().iter().map(|record| record.generation).max();
+        let after = recorded.map_or(1, |last| last.saturating_add(1));
+        Ok(free_generation(&self.directory)?.max(after))
     }
 
     /// Before anything changes: the roots must have somewhere to go.
     fn check_roots_file(&self, out: &Path) -> Result<(), RotateError> {
         output::make_directory(out, &self.directory)?;
         Ok(self.roots_file()?.check(&output::ca_file(out))?)
-    }
-
-    /// A key that can sign for nodes which still have the old `ca.pem` must not lie about.
-    fn destroy_stray_keys(&self) -> Result<(), RotateError> {
-        for key in stray_keys(&self.directory, self.settings.roots())? {
-            files::remove(&key)?;
-        }
-        Ok(())
     }
 
     fn begun(&self, out: &Path, now: SystemTime) -> Result<Begun, RotateError> {
@@ -254,14 +288,9 @@ fn info(root: &Root) -> RootInfo {
 
 /// The keys of roots that no longer sign anything.
 fn stray_keys(directory: &Path, state: RootState) -> Result<Vec<PathBuf>, FileError> {
-    let retiring = state.retiring.map(|retiring| retiring.generation);
-    let mut stray = Vec::new();
-    for generation in 1..free_generation(directory)? {
-        let key = key_file(directory, generation);
-        let is_used = generation == state.generation || Some(generation) == retiring;
-        if !is_used && files::exists(&key)? {
-            stray.push(key);
-        }
-    }
-    Ok(stray)
+    let stray = key_generations(directory)?.into_iter();
+    let stray = stray.filter(|generation| !state.believes(*generation));
+    Ok(stray
+        .map(|generation| key_file(directory, generation))
+        .collect())
 }
