@@ -1,29 +1,15 @@
 //! What an authority issues, a node accepts: by the very code that nodes run.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use cluster_pki::{Authority, Days, InitRequest, Issued, KeyType};
-use cluster_tls::{Clock, CredentialPaths, LoadError, PeerPolicy, Role, Snapshot};
+use cluster_tls::{LoadError, Role, Snapshot};
 
 use crate::fixture::{Fixture, now};
-
-#[derive(Debug)]
-struct Stopped(SystemTime);
-
-impl Clock for Stopped {
-    fn now(&self) -> SystemTime {
-        self.0
-    }
-}
+use crate::node::Node;
 
 fn load(issued: &Issued, at: SystemTime) -> Result<Snapshot, LoadError> {
-    let paths = CredentialPaths {
-        ca: issued.files.ca.clone(),
-        certificate: issued.files.certificate.clone(),
-        key: issued.files.key.clone(),
-    };
-    cluster_tls::load(&paths, Arc::new(Stopped(at)), PeerPolicy::default())
+    Node::of(&issued.files).at(at).load()
 }
 
 #[test]

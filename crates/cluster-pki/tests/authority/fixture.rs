@@ -5,7 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use cluster_pki::{Authority, InitRequest, LeafRequest, NodeFiles};
+use cluster_pki::{
+    Authority, Days, InitRequest, LeafRequest, ListsRequest, NodeFiles, RenewRequest,
+    RotationRequest,
+};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tempfile::TempDir;
@@ -33,6 +36,48 @@ impl Fixture {
         Authority::init(&self.pki(), &InitRequest::default(), now()).unwrap()
     }
 
+    pub(crate) fn reopen(&self) -> Authority {
+        Authority::open(&self.pki()).unwrap()
+    }
+
+    pub(crate) fn renewal(&self, name: &str) -> RenewRequest {
+        RenewRequest {
+            name: name.parse().unwrap(),
+            days: None,
+            out: self.out(),
+        }
+    }
+
+    pub(crate) fn lists(&self) -> ListsRequest {
+        ListsRequest {
+            out: self.out(),
+            days: None,
+        }
+    }
+
+    pub(crate) fn rotation(&self) -> RotationRequest {
+        RotationRequest {
+            days: Days::AUTHORITY_DEFAULT,
+            key_type: None,
+            passphrase: None,
+            out: self.out(),
+        }
+    }
+
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.out().join("ca.pem")
+    }
+
+    /// The files that nodes had at this moment, in a directory of their own.
+    pub(crate) fn keep(&self, label: &str) -> PathBuf {
+        let kept = self.root.path().join(label);
+        fs::create_dir(&kept).unwrap();
+        for name in names_in(&self.out()) {
+            fs::copy(self.out().join(&name), kept.join(&name)).unwrap();
+        }
+        kept
+    }
+
     pub(crate) fn request(&self, name: &str) -> LeafRequest {
         LeafRequest::new(name.parse().unwrap(), self.out())
     }
@@ -41,6 +86,10 @@ impl Fixture {
 /// A moment at which every certificate of these tests is made.
 pub(crate) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_900_000_000)
+}
+
+pub(crate) fn days(days: u32) -> Duration {
+    Days::new(days).unwrap().duration()
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use cluster_pki::{
-    Authority, InitRequest, KeyError, NoPassphrase, Passphrase, PassphraseError, PassphraseSource,
-    SealError,
+    Authority, InitRequest, IssueError, KeyError, NoPassphrase, Passphrase, PassphraseError,
+    PassphraseSource, RevocationReason, RevokeError, RevokeTarget, SealError,
 };
 use zeroize::Zeroizing;
 
@@ -93,4 +93,55 @@ fn without_its_passphrase_nothing_is_signed() {
     // The same authority, once it is told.
     authority.unlock(&mut Knows::new("correct horse")).unwrap();
     authority.issue(&fixture.request("n1"), now()).unwrap();
+}
+
+fn revoke(fixture: &Fixture, authority: &mut Authority) -> Result<(), RevokeError> {
+    let target = RevokeTarget::Node("n1".parse().unwrap());
+    let reason = RevocationReason::KeyCompromise;
+    let lists = fixture.lists();
+    authority.revoke(&target, reason, &lists, now()).map(|_| ())
+}
+
+#[test]
+fn a_new_root_may_have_a_passphrase_that_the_old_one_has_not() {
+    let fixture = Fixture::new();
+    let mut authority = fixture.init();
+    authority.issue(&fixture.request("n1"), now()).unwrap();
+    let mut request = fixture.rotation();
+    let passphrase = Zeroizing::new("correct horse".to_owned());
+    request.passphrase = Some(Passphrase::chosen(passphrase).unwrap());
+    authority.start_rotation(&request, now()).unwrap();
+    let error = authority.renew(&fixture.renewal("n1"), now()).unwrap_err();
+    assert!(matches!(
+        error,
+        IssueError::Key(KeyError::Passphrase { .. })
+    ));
+    assert!(authority.has_passphrase().unwrap());
+    authority.unlock(&mut Knows::new("correct horse")).unwrap();
+    authority.renew(&fixture.renewal("n1"), now()).unwrap();
+    revoke(&fixture, &mut authority).unwrap();
+}
+
+#[test]
+fn a_new_root_may_do_without_the_passphrase_of_the_old_one() {
+    let fixture = Fixture::new();
+    let mut authority = sealed(&fixture);
+    authority.unlock(&mut Knows::new("correct horse")).unwrap();
+    authority.issue(&fixture.request("n1"), now()).unwrap();
+    authority
+        .start_rotation(&fixture.rotation(), now())
+        .unwrap();
+    drop(authority);
+    let mut authority = fixture.reopen();
+    authority.renew(&fixture.renewal("n1"), now()).unwrap();
+    let error = revoke(&fixture, &mut authority).unwrap_err();
+    let of_old = matches!(&error, RevokeError::Key(KeyError::Passphrase { path, .. })
+        if path.ends_with("ca-1-key.pem"));
+    assert!(of_old, "its list needs its key: {error}");
+    assert_eq!(authority.revoked(), []);
+    authority.unlock(&mut Knows::new("wrong")).unwrap_err();
+    authority.unlock(&mut Knows::new("correct horse")).unwrap();
+    revoke(&fixture, &mut authority).unwrap();
+    let out = fixture.out();
+    authority.finish_rotation(&[], &out, now()).unwrap();
 }
