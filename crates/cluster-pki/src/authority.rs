@@ -37,7 +37,7 @@ use crate::standing::{self, Certificate};
 
 pub use self::init::{InitError, InitRequest};
 pub use self::issue::{BatchError, IssueError, Issued, LeafRequest};
-pub use self::renew::{Due, RenewRequest};
+pub use self::renew::{Due, RenewRequest, Renewals};
 pub use self::revoke::{Lists, ListsRequest, RevokeError, RevokeTarget, Revoked};
 pub use self::rotate::{Begun, RootInfo, RotateError, Rotation, RotationRequest};
 pub use self::sign::RequestedNames;

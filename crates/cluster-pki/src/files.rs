@@ -4,12 +4,16 @@
 //! so files are only ever created exclusively with the mode they keep. An exclusive create
 //! also refuses to follow a symbolic link (open(2), `O_EXCL`).
 
+mod staged;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+pub(crate) use self::staged::{StagedFile, publish_left, replace, sync_contents, temporary_name};
 
 /// A file or directory that could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,76 +56,25 @@ impl Access {
     }
 }
 
-/// A complete file under a temporary name beside its target.
-///
-/// Publishing renames it, which is atomic; dropping it removes it, so that an error on the way
-/// leaves nothing behind.
-#[derive(Debug)]
-pub(crate) struct StagedFile {
-    temporary: PathBuf,
-    target: PathBuf,
-}
-
-impl StagedFile {
-    pub(crate) fn write(target: &Path, access: Access, content: &[u8]) -> Result<Self, FileError> {
-        let temporary = temporary_name(target);
-        // What a crashed run left under this name was never published: nobody relies on it.
-        if let Err(source) = fs::remove_file(&temporary)
-            && source.kind() != io::ErrorKind::NotFound
-        {
-            return Err(FileError::new("remove", &temporary, source));
-        }
-        let staged = Self {
-            temporary,
-            target: target.to_owned(),
-        };
-        create(&staged.temporary, access, content)?;
-        Ok(staged)
-    }
-
-    /// Puts the file in place of whatever has its name.
-    pub(crate) fn publish(self) -> Result<(), FileError> {
-        let parent = parent(&self.target).to_owned();
-        self.rename()?;
-        sync_directory(&parent)
-    }
-
-    /// The same, but not yet durable: of many files in one directory the last one publishes all.
-    pub(crate) fn rename(self) -> Result<(), FileError> {
-        fs::rename(&self.temporary, &self.target)
-            .map_err(|source| FileError::new("write", &self.target, source))
-    }
-}
-
-impl Drop for StagedFile {
-    fn drop(&mut self) {
-        // After a publish there is nothing under this name, and nobody to tell otherwise.
-        let _ = fs::remove_file(&self.temporary);
-    }
-}
-
 /// Creates a file that must not exist, and makes it durable.
 pub(crate) fn write_new(path: &Path, access: Access, content: &[u8]) -> Result<(), FileError> {
-    create(path, access, content)?;
+    create(path, access, content)?
+        .sync_all()
+        .map_err(|source| FileError::new("write", path, source))?;
     sync_directory(parent(path))
 }
 
-/// Creates a file that must not exist. Its content is durable, its name is not yet.
-fn create(path: &Path, access: Access, content: &[u8]) -> Result<(), FileError> {
+/// Creates a file that must not exist.
+fn create(path: &Path, access: Access, content: &[u8]) -> Result<File, FileError> {
+    let failed = |action| move |source| FileError::new(action, path, source);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(access.mode())
         .open(path)
-        .map_err(|source| FileError::new("create", path, source))?;
-    file.write_all(content)
-        .and_then(|()| file.sync_all())
-        .map_err(|source| FileError::new("write", path, source))
-}
-
-/// Replaces a file by one rename.
-pub(crate) fn replace(path: &Path, access: Access, content: &[u8]) -> Result<(), FileError> {
-    StagedFile::write(path, access, content)?.publish()
+        .map_err(failed("create"))?;
+    file.write_all(content).map_err(failed("write"))?;
+    Ok(file)
 }
 
 /// Reads a small text, or `None` where there is no file.
@@ -249,19 +202,6 @@ pub(crate) fn is_same(one: &Path, other: &Path) -> Result<bool, FileError> {
     Ok(id(one)? == id(other)?)
 }
 
-/// Gives a file that was left under its temporary name the one that it was written for.
-pub(crate) fn publish_left(target: &Path) -> Result<(), FileError> {
-    fs::rename(temporary_name(target), target)
-        .map_err(|source| FileError::new("write", target, source))?;
-    sync_directory(parent(target))
-}
-
-/// The name of a file until it is complete.
-pub(crate) fn temporary_name(target: &Path) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}.new"))
-}
-
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -303,44 +243,6 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
-    }
-
-    #[test]
-    fn a_dropped_staged_file_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let staged = StagedFile::write(&dir.path().join("a"), Access::Owner, b"x").unwrap();
-        drop(staged);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn a_published_file_has_its_mode_and_replaces_the_old_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        fs::write(&path, "old").unwrap();
-        replace(&path, Access::Owner, b"new").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert_eq!(mode(&path), 0o600);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_leftover_of_a_crash_is_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        fs::write(dir.path().join(".a.new"), "half a fi").unwrap();
-        replace(&path, Access::Owner, b"new").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-    }
-
-    #[test]
-    fn a_link_under_the_temporary_name_is_not_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let victim = dir.path().join("victim");
-        fs::write(&victim, "untouched").unwrap();
-        symlink(&victim, dir.path().join(".a.new")).unwrap();
-        replace(&dir.path().join("a"), Access::Owner, b"key").unwrap();
-        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
     }
 
     #[test]

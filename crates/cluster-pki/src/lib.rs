@@ -66,8 +66,8 @@ mod usages;
 
 pub use crate::authority::{
     Authority, BatchError, Begun, Due, InitError, InitRequest, IssueError, Issued, LeafRequest,
-    Lists, ListsRequest, OpenError, RenewRequest, RequestedNames, RevokeError, RevokeTarget,
-    Revoked, RootInfo, RotateError, Rotation, RotationRequest,
+    Lists, ListsRequest, OpenError, RenewRequest, Renewals, RequestedNames, RevokeError,
+    RevokeTarget, Revoked, RootInfo, RotateError, Rotation, RotationRequest,
 };
 pub use crate::bundle::{
     Bundle, BundleError, Namespace, NodeBundle, SecretForm, SecretName, SecretNameError,

@@ -95,9 +95,9 @@ pub(crate) struct StagedNode {
 }
 
 impl StagedNode {
-    /// A certificate and the key that was made for it.
-    pub(crate) fn write(files: &NodeFiles, minted: &Minted) -> Result<Self, FileError> {
-        let key = StagedFile::write(&files.key, Access::Owner, minted.key_pem.as_bytes())?;
+    /// A certificate and the key that was made for it. Their contents are not yet durable.
+    pub(crate) fn prepare(files: &NodeFiles, minted: &Minted) -> Result<Self, FileError> {
+        let key = StagedFile::prepare(&files.key, Access::Owner, minted.key_pem.as_bytes())?;
         let staged = Self::certificate(&files.certificate, &minted.certificate_pem)?;
         Ok(Self {
             key: Some(key),
@@ -108,9 +108,13 @@ impl StagedNode {
     /// A certificate whose key is the node's own.
     pub(crate) fn certificate(path: &Path, pem: &str) -> Result<Self, FileError> {
         Ok(Self {
-            certificate: StagedFile::write(path, Access::Everyone, pem.as_bytes())?,
+            certificate: StagedFile::prepare(path, Access::Everyone, pem.as_bytes())?,
             key: None,
         })
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = &StagedFile> {
+        self.key.iter().chain([&self.certificate])
     }
 
     /// The certificate comes last: where it is new, its key is there too. What is here is durable

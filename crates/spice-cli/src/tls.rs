@@ -14,6 +14,7 @@ mod list;
 mod next_step;
 mod opened;
 mod passphrase;
+mod progress;
 mod renew;
 pub(crate) mod report;
 mod revoke;

@@ -10,7 +10,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::{Authority, IssueError, Issued};
 use crate::days::Days;
-use crate::files::{self, StagedFile};
+use crate::files::{self, FileError, StagedFile};
 use crate::index::{IssuedRecord, KeyOrigin};
 use crate::mint::{LeafPlan, Serial, fingerprint, mint_leaf, sign_leaf};
 use crate::name::NodeName;
@@ -92,10 +92,11 @@ impl Authority {
                 return Err(IssueError::Interrupted);
             }
         }
+        let staged: Vec<_> = nodes.iter().flat_map(StagedNode::files).collect();
+        files::sync_contents(&staged)?;
         let records = issued.iter().map(|issued| issued.record.clone());
         self.index.append(records.collect())?;
-        roots.into_iter().try_for_each(StagedFile::rename)?;
-        nodes.into_iter().try_for_each(StagedNode::rename)?;
+        publish(roots, nodes)?;
         let certificates = issued
             .iter()
             .map(|issued| issued.files.certificate.as_path());
@@ -138,7 +139,7 @@ impl Authority {
             Subject::NewKey => {
                 let minted = mint_leaf(&leaf, issuer)?;
                 Made {
-                    staged: StagedNode::write(&plan.files, &minted)?,
+                    staged: StagedNode::prepare(&plan.files, &minted)?,
                     certificate: minted.certificate,
                     serial: minted.serial,
                 }
@@ -179,6 +180,14 @@ impl Authority {
             warnings: plan.warnings,
         }
     }
+}
+
+/// Gives every file its name. One that cannot have it keeps no other waiting: all are recorded.
+fn publish(roots: Vec<StagedFile>, nodes: Vec<StagedNode>) -> Result<(), FileError> {
+    let roots = roots.into_iter().map(StagedFile::rename);
+    let nodes = nodes.into_iter().map(StagedNode::rename);
+    let renamed: Vec<_> = roots.chain(nodes).collect();
+    renamed.into_iter().collect()
 }
 
 fn absolute(directory: &Path) -> Option<String> {

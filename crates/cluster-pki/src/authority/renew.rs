@@ -1,5 +1,6 @@
 //! The same certificate again: new key, new dates.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -36,6 +37,16 @@ pub enum Due {
     OfRetiringRoot,
 }
 
+/// What became of many renewals.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Renewals {
+    /// The certificates that were made, in the order in which they were asked for.
+    pub renewed: Vec<Issued>,
+    /// The nodes that could not be renewed, and why.
+    pub refused: Vec<(NodeName, IssueError)>,
+}
+
 impl Authority {
     /// Renews the certificate of a node: same names and role, new key and dates.
     ///
@@ -50,6 +61,37 @@ impl Authority {
         let plan = self.decide_renewal(request, now)?;
         self.check_places(&plan, &self.roots_file()?)?;
         self.carry_out_one(plan, now)
+    }
+
+    /// Renews the certificates of many nodes, in one go.
+    ///
+    /// One that cannot be renewed keeps none of the others waiting. `progress` is told after each
+    /// certificate how many are made, and may end it all: nothing has happened then.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong while the certificates were made; no node is renewed then.
+    pub fn renew_all(
+        &mut self,
+        requests: &[RenewRequest],
+        now: SystemTime,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Renewals, IssueError> {
+        let roots = self.roots_file()?;
+        let mut plans = Vec::with_capacity(requests.len());
+        let mut refused = Vec::new();
+        for request in requests {
+            let plan = self.decide_renewal(request, now);
+            match plan.and_then(|plan| Ok(self.check_places(&plan, &roots).map(|()| plan)?)) {
+                Ok(plan) => plans.push(plan),
+                Err(error) => refused.push((request.name.clone(), error)),
+            }
+        }
+        let renewed = match plans.is_empty() {
+            true => Vec::new(),
+            false => self.carry_out(plans, now, progress)?,
+        };
+        Ok(Renewals { renewed, refused })
     }
 
     /// The newest certificates of the nodes that are due, oldest first.

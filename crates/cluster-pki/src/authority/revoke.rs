@@ -22,13 +22,12 @@ use crate::policy::Window;
 use crate::revocations::{RevocationReason, RevokedRecord};
 use crate::root::Root;
 use crate::settings::SettingsError;
-use crate::standing::Standing;
 
 /// Which certificates are to be revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevokeTarget {
-    /// Every certificate of a node that is still believed.
+    /// Every certificate of a node that has not expired.
     Node(NodeName),
     /// The same, but not the newest: what renewals left behind.
     Replaced(NodeName),
@@ -99,7 +98,7 @@ impl Authority {
         if let RevokeTarget::Replaced(_) = target {
             found.retain(|certificate| !certificate.is_newest);
         }
-        found.retain(|found| found.standing.is_in_use() || found.standing == Standing::Replaced);
+        found.retain(|found| found.revoked.is_none() && found.record.not_after >= now);
         if found.is_empty() {
             return Err(RevokeError::NothingLeft(target.clone()));
         }
@@ -280,7 +279,7 @@ pub enum RevokeError {
     /// The authority never issued such a certificate.
     #[error("{}", unknown(.0))]
     Unknown(RevokeTarget),
-    /// All of it was revoked before, has expired, went with its root, or was never replaced.
+    /// All of it was revoked before, has expired, or was never replaced.
     #[error("{}", nothing_left(.0))]
     NothingLeft(RevokeTarget),
     /// A root that is no longer believed can say nothing about its leaves, which are not either.
@@ -323,13 +322,13 @@ fn unknown(target: &RevokeTarget) -> String {
 fn nothing_left(target: &RevokeTarget) -> String {
     match target {
         RevokeTarget::Node(name) => {
-            format!("no certificate of `{name}` is believed any more")
+            format!("every certificate of `{name}` is revoked already or has expired")
         }
         RevokeTarget::Replaced(name) => {
             format!("no certificate of `{name}` that was replaced is still believed")
         }
         RevokeTarget::Serial(serial) => {
-            format!("the certificate `{serial}` is believed no more")
+            format!("the certificate `{serial}` is revoked already or has expired")
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Ctrl-C while files are being written.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,7 +26,11 @@ impl Interrupt {
         Ok(Self(noted))
     }
 
-    pub(super) fn is_noted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Whether what is made in steps may take its next one.
+    pub(super) fn go_on(&self) -> ControlFlow<()> {
+        match self.0.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 }

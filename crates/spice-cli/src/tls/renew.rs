@@ -3,17 +3,17 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use cluster_pki::{Authority, Due, IssueError, Issued, NodeName, RenewRequest, Timestamp};
+use cluster_pki::{Authority, Due, Issued, NodeName, RenewRequest, Renewals, Timestamp};
 use serde_json::json;
 
 use crate::args::{RenewArgs, ReportFormat};
 use crate::columns;
 use crate::failure::Failure;
-use crate::tls::add;
 use crate::tls::interrupt::Interrupt;
 use crate::tls::opened::{Opened, explain_issue};
 use crate::tls::out_directory;
 use crate::tls::report::print_json;
+use crate::tls::{add, progress};
 use crate::voice::Voice;
 
 pub(crate) fn run(args: &RenewArgs, voice: Voice) -> Result<(), Failure> {
@@ -22,23 +22,20 @@ pub(crate) fn run(args: &RenewArgs, voice: Voice) -> Result<(), Failure> {
     let now = SystemTime::now();
     let names = names(args, &opened.authority, now);
     let interrupt = Interrupt::hold()?;
-    let mut outcome = Outcome::default();
-    for name in names {
-        if interrupt.is_noted() {
-            outcome.stopped = true;
-            break;
-        }
-        let request = RenewRequest {
-            name,
-            days: args.days,
-            out: out_directory(&args.out).to_owned(),
-        };
-        match opened.authority.renew(&request, now) {
-            Ok(issued) => outcome.renewed.push(issued),
-            Err(error) => outcome.refused.push((request.name, error)),
-        }
-    }
-    outcome.report(args, &opened, voice)
+    let request = |name| RenewRequest {
+        name,
+        days: args.days,
+        out: out_directory(&args.out).to_owned(),
+    };
+    let requests: Vec<_> = names.into_iter().map(request).collect();
+    let bar = progress::bar(requests.len());
+    let outcome = opened.authority.renew_all(&requests, now, &mut |done| {
+        bar.set_position(done as u64);
+        interrupt.go_on()
+    });
+    bar.finish_and_clear();
+    let outcome = outcome.map_err(|error| explain_issue(&error, &opened.pki))?;
+    Outcome(outcome).report(args, &opened, voice)
 }
 
 fn names(args: &RenewArgs, authority: &Authority, now: SystemTime) -> Vec<NodeName> {
@@ -53,16 +50,11 @@ fn names(args: &RenewArgs, authority: &Authority, now: SystemTime) -> Vec<NodeNa
 }
 
 /// What became of each node.
-#[derive(Default)]
-struct Outcome {
-    renewed: Vec<Issued>,
-    refused: Vec<(NodeName, IssueError)>,
-    stopped: bool,
-}
+struct Outcome(Renewals);
 
 impl Outcome {
     fn report(self, args: &RenewArgs, opened: &Opened, voice: Voice) -> Result<(), Failure> {
-        for issued in &self.renewed {
+        for issued in &self.0.renewed {
             add::warn(issued, voice);
         }
         match args.report.output {
@@ -74,10 +66,10 @@ impl Outcome {
 
     fn table(&self, args: &RenewArgs) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        if self.renewed.is_empty() && self.refused.is_empty() {
+        if self.0.renewed.is_empty() && self.0.refused.is_empty() {
             return Ok(writeln!(out, "nothing is due")?);
         }
-        if self.renewed.is_empty() {
+        if self.0.renewed.is_empty() {
             return Ok(());
         }
         let row = |issued: &Issued| {
@@ -90,7 +82,7 @@ impl Outcome {
                 file,
             ]
         };
-        let rows: Vec<_> = self.renewed.iter().map(row).collect();
+        let rows: Vec<_> = self.0.renewed.iter().map(row).collect();
         columns::write(
             &mut out,
             ["RENEWED", "SERIAL", "VALID UNTIL", "FILE"],
@@ -101,11 +93,11 @@ impl Outcome {
     }
 
     fn json(&self) -> Result<(), Failure> {
-        let renewed: Vec<_> = self.renewed.iter().map(add::document).collect();
-        let refused = self
-            .refused
-            .iter()
-            .map(|(name, error)| json!({ "name": name.as_str(), "message": error.to_string() }));
+        let renewed: Vec<_> = self.0.renewed.iter().map(add::document).collect();
+        let refused =
+            self.0.refused.iter().map(
+                |(name, error)| json!({ "name": name.as_str(), "message": error.to_string() }),
+            );
         print_json(&json!({
             "renewed": renewed,
             "refused": refused.collect::<Vec<_>>(),
@@ -114,12 +106,7 @@ impl Outcome {
 
     /// One node's refusal is told as such, with what to do; of many each is named.
     fn end(self, opened: &Opened, voice: Voice) -> Result<(), Failure> {
-        if self.stopped {
-            let done = self.renewed.len();
-            let message = format!("stopped after {done} nodes, which are renewed");
-            return Err(Failure::new(message).with_next("type the same command again"));
-        }
-        match self.refused.as_slice() {
+        match self.0.refused.as_slice() {
             [] => Ok(()),
             [(_, error)] => Err(explain_issue(error, &opened.pki)),
             many => {

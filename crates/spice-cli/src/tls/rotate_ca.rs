@@ -187,8 +187,8 @@ fn rows(card: &mut Card, rotation: &Rotation) {
     }
     for key in &rotation.stray_keys {
         card.row(
-            "delete",
-            format!("{} (the key of a root out of use)", key.display()),
+            "left over",
+            format!("{}, which `rotate-ca finish` deletes", key.display()),
         );
     }
 }

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::SystemTime;
 
 use cluster_pki::{Authority, BatchError, Existing, Issued, LeafRequest, Localhost};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::inventory::{self, Entry};
@@ -16,8 +14,8 @@ use crate::args::{AddArgs, ReportFormat};
 use crate::failure::Failure;
 use crate::tls::interrupt::Interrupt;
 use crate::tls::opened::{Opened, explain_issue};
-use crate::tls::out_directory;
 use crate::tls::report::{Card, print_json};
+use crate::tls::{out_directory, progress};
 use crate::voice::Voice;
 
 pub(super) fn run(args: &AddArgs, file: &Path, voice: Voice) -> Result<(), Failure> {
@@ -27,15 +25,12 @@ pub(super) fn run(args: &AddArgs, file: &Path, voice: Voice) -> Result<(), Failu
     opened.unlock(&args.passphrase)?;
     let interrupt = Interrupt::hold()?;
     let requests: Vec<_> = entries.iter().map(|entry| request(args, entry)).collect();
-    let bar = progress_bar(requests.len());
+    let bar = progress::bar(requests.len());
     let issued = opened
         .authority
         .issue_all(&requests, SystemTime::now(), &mut |done| {
             bar.set_position(done as u64);
-            match interrupt.is_noted() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
+            interrupt.go_on()
         });
     bar.finish_and_clear();
     let issued = issued.map_err(|error| match error {
@@ -89,16 +84,6 @@ fn request(args: &AddArgs, entry: &Entry) -> LeafRequest {
         request.existing = Existing::Replace;
     }
     request
-}
-
-/// On standard error, and only where that is a terminal.
-fn progress_bar(count: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} certificates, {eta} left");
-    let bar = ProgressBar::new(count as u64);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn report(args: &AddArgs, issued: &[Issued], skipped: &[String]) -> Result<(), Failure> {
