@@ -28,7 +28,7 @@ pub(crate) struct AddArgs {
 
     /// With `--from`: leave out the nodes that have a certificate, so that a list that grew can
     /// be given again.
-    #[arg(long, requires = "from", conflicts_with = "force")]
+    #[arg(long, requires = "from", conflicts_with_all = ["name", "force"])]
     pub(crate) skip_existing: bool,
 
     /// Another DNS name, IPv4 or IPv6 address of the node; may be given several times.

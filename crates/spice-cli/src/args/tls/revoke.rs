@@ -27,7 +27,7 @@ pub(crate) struct RevokeArgs {
     pub(crate) serial: Option<String>,
 
     /// Only the certificates that renewals left behind; the newest one stays.
-    #[arg(long, requires = "name")]
+    #[arg(long, requires = "name", conflicts_with = "serial")]
     pub(crate) replaced: bool,
 
     /// Why.
