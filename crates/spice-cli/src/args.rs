@@ -26,8 +26,9 @@ pub(crate) use self::tls::{
 /// Certificates and SQL for a Spice cluster.
 ///
 /// With `--machine`, standard error has JSON objects and nothing else, one a line:
-/// `{"status":"error","error":{"code","message","next"}}` says why a command stopped, and
-/// `{"status":"warning","warning":{"message"}}` what should be known of one that did not. Codes
+/// `{"status":"error","error":{"code","message","next"}}` says why a command stopped,
+/// `{"status":"warning","warning":{"message"}}` what should be known of one that did not, and
+/// `{"status":"request","request":{...}}` what a request asks for that is to be signed. Codes
 /// are `usage`, `refused`, `failed`, `io`, and `stage_` with the step that failed of `connect` and
 /// `verify`. Exit codes are the same as without: 0 done, 1 refused or failed, 2 usage.
 #[derive(Parser)]

@@ -70,6 +70,16 @@ impl Failure {
         }
     }
 
+    /// The same message with what another failure says is next.
+    pub(crate) fn with_next_of(self, other: Self) -> Self {
+        match other {
+            Self::Told {
+                next: Some(next), ..
+            } => self.with_next(next),
+            _ => self,
+        }
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Told { kind, .. } => ExitCode::from(kind.exit_code()),

@@ -15,6 +15,7 @@ mod next_step;
 mod opened;
 mod passphrase;
 mod progress;
+mod remedy;
 mod renew;
 pub(crate) mod report;
 mod revoke;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
@@ -58,6 +58,14 @@ impl Voice {
                 "status": "warning",
                 "warning": { "message": message.to_string() },
             })),
+        }
+    }
+
+    /// Tells what somebody is to look at before anything is done: lines, or an object of this kind.
+    pub(crate) fn show(self, kind: &str, lines: &str, document: &Value) {
+        match self {
+            Self::Plain => say(&lines),
+            Self::Machine => say(&json!({ "status": kind, kind: document })),
         }
     }
 

@@ -132,6 +132,22 @@ impl Authority {
         self.begun(&request.out, now)
     }
 
+    /// The root that [`finish_rotation`](Authority::finish_rotation) would drop now.
+    ///
+    /// # Errors
+    ///
+    /// [`RotateError::Rotation`] where it would refuse; nothing is changed in either case.
+    pub fn to_finish(
+        &self,
+        abandoned: &[NodeName],
+        now: SystemTime,
+    ) -> Result<RootInfo, RotateError> {
+        let in_use = standing::in_use(&self.certificates(now));
+        self.settings.roots().finished(&in_use, abandoned)?;
+        let retiring = self.retiring.as_ref().map(info);
+        Ok(retiring.ok_or(RotationError::NotUnderWay)?)
+    }
+
     /// Ends a rotation: the retiring root is believed no more, and its key is destroyed.
     ///
     /// Where a run died after it had recorded the end, this does what that run left to do.

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use crate::args::ConsentArgs;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 
 /// Asks, unless the answer was given in advance. Whatever is not a yes is a no, and a no ends the
 /// command with a failure: a script must not take it for done.
@@ -12,10 +12,10 @@ pub(super) fn ask(question: &str, args: &ConsentArgs) -> Result<(), Failure> {
         return Ok(());
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(
-            Failure::new(format!("{question} There is no terminal to ask at"))
-                .with_next("look at it, then type the same command with --yes"),
-        );
+        let message = format!("not confirmed, and there is no terminal to ask at: {question}");
+        return Err(Failure::new(message)
+            .of_kind(FailureKind::Refused)
+            .with_next("if so, type the same command with --yes"));
     }
     let mut answer = String::new();
     write!(io::stderr(), "{question} [y/N] ")?;
@@ -23,6 +23,6 @@ pub(super) fn ask(question: &str, args: &ConsentArgs) -> Result<(), Failure> {
     io::stdin().read_line(&mut answer)?;
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Failure::new("not confirmed; nothing was changed")),
+        _ => Err(Failure::new("not confirmed; nothing was changed").of_kind(FailureKind::Refused)),
     }
 }

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::args::{InitArgs, ReportFormat};
 use crate::failure::Failure;
-use crate::tls::opened::{explain as explain_files, explain_output};
+use crate::tls::opened::explain_output;
 use crate::tls::passphrase::PassphraseInput;
+use crate::tls::remedy::{explain as explain_files, explain_lock, explain_open};
 use crate::tls::report::{Card, print_json};
 use crate::tls::{PkiDirectory, out_directory};
 
@@ -71,6 +72,8 @@ fn explain(error: &InitError, pki: &PkiDirectory) -> Failure {
              tls rotate-ca start{pki}`, or make another one with --pki-dir DIR"
         )),
         InitError::Output(error) => explain_output(error),
+        InitError::Lock(error) => explain_lock(error),
+        InitError::Open(error) => explain_open(error, pki),
         _ => explain_files(error),
     }
 }

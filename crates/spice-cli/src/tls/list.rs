@@ -11,7 +11,7 @@ use crate::columns;
 use crate::failure::Failure;
 use crate::times;
 use crate::tls::opened::Opened;
-use crate::tls::report::{print_json, unix_seconds};
+use crate::tls::report::{Card, print_json, unix_seconds};
 
 pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
     let opened = Opened::open(&args.pki)?;
@@ -19,6 +19,11 @@ pub(crate) fn run(args: &ListArgs) -> Result<(), Failure> {
     let mut certificates = opened.authority.certificates(now);
     certificates.retain(|certificate| args.all || certificate.is_newest);
     match args.report.output {
+        ReportFormat::Table if certificates.is_empty() => {
+            let mut card = Card::new("no certificate was issued yet".to_owned());
+            card.text(format!("next: spice cluster tls add NAME{}", opened.pki));
+            card.print()
+        }
         ReportFormat::Table => table(&certificates, now),
         ReportFormat::Json => {
             let documents = certificates.iter().map(document).collect::<Vec<_>>();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cluster_pki::{Issued, LeafRequest, NodeName};
+use cluster_pki::{Issued, IssuedRecord, LeafRequest, NodeName};
 use cluster_tls::{Name, Role};
 
 use crate::tls::PkiDirectory;
@@ -41,6 +41,41 @@ pub(crate) fn revoke_replaced(name: &NodeName, pki: &PkiDirectory) -> String {
     )
 }
 
+/// How a node that keeps its key to itself gets its next certificate.
+pub(crate) fn new_request(name: &NodeName, pki: &PkiDirectory) -> String {
+    format!(
+        "make a new request on the node with `spice cluster tls csr {name} --force`, and sign it \
+         with `spice cluster tls sign {name}.csr --force{pki}`"
+    )
+}
+
+/// How to issue a certificate like this one, whatever is there already.
+pub(crate) fn add_again(record: &IssuedRecord, pki: &PkiDirectory) -> String {
+    let (name, role) = (&record.name, record.role);
+    let mut typed = format!("spice cluster tls add {name} --role {role}");
+    let canonical = name.canonical();
+    let own = |text: &str| {
+        let rest = text.strip_prefix(&canonical);
+        rest.is_some_and(|rest| rest.is_empty() || rest == domain_suffix(&record.uri))
+    };
+    let names: Vec<_> = record.names.iter().map(ToString::to_string).collect();
+    let is_host = |text: &&String| !own(text) && !LOCALHOST.contains(&text.as_str());
+    for host in names.iter().filter(is_host) {
+        typed += &format!(" --host {host}");
+    }
+    if !names.iter().any(|text| LOCALHOST.contains(&text.as_str())) {
+        typed += " --no-localhost";
+    }
+    format!("{typed} --force{pki}")
+}
+
+/// `.cluster.local`, of an identity URI.
+fn domain_suffix(uri: &str) -> String {
+    let domain = uri.strip_prefix("spiffe://").unwrap_or_default();
+    let domain = domain.split('/').next().unwrap_or_default();
+    format!(".{domain}")
+}
+
 /// A path as a shell takes it.
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
@@ -67,6 +102,9 @@ fn advertised(issued: &Issued, request: &LeafRequest) -> Name {
 
 const OR_AN_EXECUTOR: &str = "\nor, as an executor, with\n  \
      --role executor --scheduler-address https://SCHEDULER:50052";
+
+/// What every node is called on its own machine, unless it asked not to be.
+const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,16 @@
 //! The authority that a command works with, and what to say when it refuses.
 
-use std::error::Error;
-use std::io;
-
 use cluster_pki::{
-    Authority, FileError, IssueError, KeyError, OpenError, OutputError, Passphrase,
-    PassphraseSource, RevokeError, RotateError, RotationError, ValidityError,
+    Authority, IssueError, KeyError, KeyOrigin, OutputError, Passphrase, PassphraseSource,
+    RevokeError, RotateError, RotationError, ValidityError,
 };
 
 use crate::args::{PassphraseArgs, PkiArgs};
 use crate::failure::Failure;
 use crate::tls::PkiDirectory;
+use crate::tls::next_step;
 use crate::tls::passphrase::AuthorityPassphrase;
+use crate::tls::remedy::{explain, explain_key, explain_open};
 
 /// An authority and how its user named it.
 pub(super) struct Opened {
@@ -43,26 +42,8 @@ impl Opened {
     fn unlock_with(&mut self, source: &mut AuthorityPassphrase) -> Result<(), Failure> {
         self.authority.unlock(source).map_err(|error| match error {
             KeyError::Passphrase { .. } => Failure::from_error(&error).with_next(source.ways()),
-            _ => explain(&error),
+            _ => explain_key(&error, &self.pki),
         })
-    }
-}
-
-fn explain_open(error: &OpenError, pki: &PkiDirectory) -> Failure {
-    match error {
-        OpenError::NoAuthority { .. } => Failure::from_error(error).with_next(format!(
-            "make one with `spice cluster tls init{pki}`, or name another directory with --pki-dir DIR"
-        )),
-        _ => explain(error),
-    }
-}
-
-/// What anything of an authority may come to: files that cannot be used.
-pub(super) fn explain(error: &(dyn Error + 'static)) -> Failure {
-    let failure = Failure::from_error(error);
-    match find::<FileError>(error).and_then(remedy) {
-        Some(remedy) => failure.with_next(remedy),
-        None => failure,
     }
 }
 
@@ -70,6 +51,9 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> Failure {
 pub(super) fn explain_issue(error: &IssueError, pki: &PkiDirectory) -> Failure {
     let failure = Failure::from_error(error);
     match error {
+        IssueError::AlreadyIssued { current } if current.key == KeyOrigin::Request => {
+            failure.with_next(next_step::new_request(&current.name, pki))
+        }
         IssueError::AlreadyIssued { current } => {
             let name = &current.name;
             failure.with_next(format!(
@@ -81,18 +65,16 @@ pub(super) fn explain_issue(error: &IssueError, pki: &PkiDirectory) -> Failure {
             "issue one with `spice cluster tls add {name}{pki}`"
         )),
         IssueError::Revoked { current } => failure.with_next(format!(
-            "issue another one with `spice cluster tls add {}{pki} --force`",
-            current.name
+            "issue another one with `{}`",
+            next_step::add_again(current, pki)
         )),
         IssueError::OwnKey { current } => {
-            let name = &current.name;
-            failure.with_next(format!(
-                "make a new request on the node with `spice cluster tls csr {name} --force`, and \
-                 sign it with `spice cluster tls sign {name}.csr --force{pki}`"
-            ))
+            failure.with_next(next_step::new_request(&current.name, pki))
         }
         IssueError::Validity(error) => explain_validity(error, failure, pki),
         IssueError::Output(error) => explain_output(error),
+        IssueError::Key(error) => explain_key(error, pki),
+        IssueError::Interrupted => failure.with_next("type the same command again"),
         _ => explain(error),
     }
 }
@@ -107,11 +89,11 @@ pub(super) fn explain_output(error: &OutputError) -> Failure {
             "choose another directory with --out DIR, or replace the files with --force",
         ),
         OutputError::Missing { .. } => failure.with_next(
-            "name the directory that has the node's files with --out DIR, or write them anew with \
-             `spice cluster tls add NAME --force`",
+            "name the directory that has the node's files with --out DIR",
         ),
         OutputError::ForeignList { .. } => failure.with_next(
-            "choose another directory with --out DIR, or move the file away and give nodes both lists",
+            "write the lists to another directory with --out DIR and add the lines of that deny-list \
+             to this one: a node takes one",
         ),
         OutputError::PkiDirectory { .. } | OutputError::Directory { .. } => {
             failure.with_next("choose another directory with --out DIR")
@@ -134,6 +116,7 @@ pub(super) fn explain_revoke(error: &RevokeError, pki: &PkiDirectory) -> Failure
             "exchange the root with `spice cluster tls rotate-ca start{pki}`"
         )),
         RevokeError::Output(error) => explain_output(error),
+        RevokeError::Key(error) => explain_key(error, pki),
         _ => explain(error),
     }
 }
@@ -152,6 +135,7 @@ pub(super) fn explain_rotate(error: &RotateError, pki: &PkiDirectory) -> Failure
             "see where it stands with `spice cluster tls rotate-ca status{pki}`"
         )),
         RotateError::Output(error) => explain_output(error),
+        RotateError::Roots(error) => explain_open(error, pki),
         _ => explain(error),
     }
 }
@@ -163,35 +147,7 @@ fn explain_validity(error: &ValidityError, failure: Failure, pki: &PkiDirectory)
              rotate-ca start{pki}` and renew every node"
         )),
         ValidityError::AuthorityNotYetValid { .. } => failure.with_next("set the clock right"),
+        ValidityError::LeafTooLong { .. } => failure.with_next("ask for fewer with --days DAYS"),
         _ => failure,
     }
-}
-
-/// What to do about a file that the system refuses.
-fn remedy(error: &FileError) -> Option<String> {
-    let path = error.path.display();
-    match error.source.kind() {
-        io::ErrorKind::PermissionDenied => Some(format!(
-            "run it as the owner of {path}, or choose another directory with --out or --pki-dir"
-        )),
-        io::ErrorKind::ReadOnlyFilesystem => {
-            Some("choose a directory that can be written to with --out or --pki-dir".to_owned())
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
-            "make room on the file system of {path} and type the same command again"
-        )),
-        _ => None,
-    }
-}
-
-/// The first error of a kind among an error and its causes.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut current = Some(error);
-    while let Some(error) = current {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        current = error.source();
-    }
-    None
 }

@@ -3,24 +3,28 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use cluster_pki::{Authority, Due, Issued, NodeName, RenewRequest, Renewals, Timestamp};
+use cluster_pki::{
+    Authority, Due, IssueError, Issued, NodeName, OutputError, RenewRequest, Renewals, Timestamp,
+};
 use serde_json::json;
 
 use crate::args::{RenewArgs, ReportFormat};
 use crate::columns;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::tls::interrupt::Interrupt;
 use crate::tls::opened::{Opened, explain_issue};
-use crate::tls::out_directory;
 use crate::tls::report::print_json;
-use crate::tls::{add, progress};
+use crate::tls::{PkiDirectory, add, next_step, out_directory, progress};
 use crate::voice::Voice;
 
 pub(crate) fn run(args: &RenewArgs, voice: Voice) -> Result<(), Failure> {
     let mut opened = Opened::open(&args.pki)?;
-    opened.unlock(&args.passphrase)?;
     let now = SystemTime::now();
     let names = names(args, &opened.authority, now);
+    // A run that finds nothing to do signs nothing: it needs no passphrase.
+    if !names.is_empty() {
+        opened.unlock(&args.passphrase)?;
+    }
     let interrupt = Interrupt::hold()?;
     let request = |name| RenewRequest {
         name,
@@ -58,13 +62,13 @@ impl Outcome {
             add::warn(issued, voice);
         }
         match args.report.output {
-            ReportFormat::Table => self.table(args)?,
+            ReportFormat::Table => self.table(args, &opened.pki)?,
             ReportFormat::Json => self.json()?,
         }
         self.end(opened, voice)
     }
 
-    fn table(&self, args: &RenewArgs) -> Result<(), Failure> {
+    fn table(&self, args: &RenewArgs, pki: &PkiDirectory) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         if self.0.renewed.is_empty() && self.0.refused.is_empty() {
             return Ok(writeln!(out, "nothing is due")?);
@@ -88,7 +92,7 @@ impl Outcome {
             ["RENEWED", "SERIAL", "VALID UNTIL", "FILE"],
             &rows,
         )?;
-        writeln!(out, "\n{}", rollout(args))?;
+        writeln!(out, "\n{}", rollout(args, pki))?;
         Ok(())
     }
 
@@ -108,14 +112,15 @@ impl Outcome {
     fn end(self, opened: &Opened, voice: Voice) -> Result<(), Failure> {
         match self.0.refused.as_slice() {
             [] => Ok(()),
-            [(_, error)] => Err(explain_issue(error, &opened.pki)),
+            [(name, error)] => Err(explain(name, error, opened)),
             many => {
                 for (name, error) in many {
                     voice.warn(format!("{name}: {error}"));
                 }
                 let message = format!("{} nodes were not renewed", many.len());
-                Err(Failure::new(message).with_next(format!(
-                    "see to each with `spice cluster tls renew NAME{}`",
+                let failure = Failure::new(message).of_kind(FailureKind::Refused);
+                Err(failure.with_next(format!(
+                    "see what to do about each with `spice cluster tls renew NAME{}`",
                     opened.pki
                 )))
             }
@@ -123,7 +128,24 @@ impl Outcome {
     }
 }
 
-fn rollout(args: &RenewArgs) -> String {
+/// Why a node was not renewed; where its files are gone, how to write all of them anew.
+fn explain(name: &NodeName, error: &IssueError, opened: &Opened) -> Failure {
+    let failure = explain_issue(error, &opened.pki);
+    let mut records = opened.authority.issued().iter();
+    let newest = records.rfind(|record| record.name.canonical() == name.canonical());
+    match (error, newest) {
+        (IssueError::Output(OutputError::Missing { .. }), Some(record)) => {
+            failure.with_next(format!(
+                "name the directory that has the node's files with --out DIR, or write them anew \
+                 with `{}`",
+                next_step::add_again(record, &opened.pki)
+            ))
+        }
+        _ => failure,
+    }
+}
+
+fn rollout(args: &RenewArgs, pki: &PkiDirectory) -> String {
     let out = out_directory(&args.out);
     let place = if out.as_os_str().is_empty() {
         String::new()
@@ -133,6 +155,6 @@ fn rollout(args: &RenewArgs) -> String {
     format!(
         "next: give each node its new files{place}; a running node takes them up by itself.\n\
          The replaced certificates are believed until they expire; end that with\n  \
-         spice cluster tls revoke NAME --replaced"
+         spice cluster tls revoke NAME --replaced{pki}"
     )
 }

@@ -13,8 +13,9 @@ use crate::args::{
 };
 use crate::failure::Failure;
 use crate::tls::interrupt::Interrupt;
-use crate::tls::opened::{Opened, explain, explain_rotate};
+use crate::tls::opened::{Opened, explain_rotate};
 use crate::tls::passphrase::PassphraseInput;
+use crate::tls::remedy::explain_key;
 use crate::tls::report::{Card, print_json};
 use crate::tls::{PkiDirectory, consent, out_directory};
 
@@ -56,7 +57,7 @@ fn passphrase(args: &StartArgs, opened: &mut Opened) -> Result<Option<Passphrase
     let sealed = opened
         .authority
         .has_passphrase()
-        .map_err(|error| explain(&error))?;
+        .map_err(|error| explain_key(&error, &opened.pki))?;
     match (sealed, args.encrypt) {
         (true, _) if args.no_encrypt => Ok(None),
         (true, _) => opened.unlock_again(&args.passphrase).map(Some),
@@ -89,11 +90,9 @@ fn status(args: &StatusArgs) -> Result<(), Failure> {
 fn finish(args: &FinishArgs) -> Result<(), Failure> {
     let mut opened = Opened::open(&args.step.pki)?;
     let now = SystemTime::now();
-    let before = opened.authority.rotation(now);
-    let before = before.map_err(|error| explain_rotate(&error, &opened.pki))?;
-    if let Some(retiring) = &before.retiring {
-        consent::ask(&finish_question(retiring, &args.abandoned), &args.consent)?;
-    }
+    let retiring = opened.authority.to_finish(&args.abandoned, now);
+    let retiring = retiring.map_err(|error| explain_rotate(&error, &opened.pki))?;
+    consent::ask(&finish_question(&retiring, &args.abandoned), &args.consent)?;
     let _interrupt = Interrupt::hold()?;
     let out = out_directory(&args.step.out);
     let begun = opened.authority.finish_rotation(&args.abandoned, out, now);
@@ -110,10 +109,17 @@ fn finish(args: &FinishArgs) -> Result<(), Failure> {
 
 fn abort(args: &AbortArgs) -> Result<(), Failure> {
     let mut opened = Opened::open(&args.step.pki)?;
-    consent::ask("Go back to the old root?", &args.consent)?;
+    let now = SystemTime::now();
+    let before = opened.authority.rotation(now);
+    let before = before.map_err(|error| explain_rotate(&error, &opened.pki))?;
+    // Without one under way the refusal comes first: there is nothing to say yes to.
+    if let Some(retiring) = &before.retiring {
+        let question = format!("Go back to root {}?", retiring.generation);
+        consent::ask(&question, &args.consent)?;
+    }
     let _interrupt = Interrupt::hold()?;
     let out = out_directory(&args.step.out);
-    let aborted = opened.authority.abort_rotation(out, SystemTime::now());
+    let aborted = opened.authority.abort_rotation(out, now);
     let (begun, aborted) = aborted.map_err(|error| explain_rotate(&error, &opened.pki))?;
     let title = match aborted {
         Aborted::TurnedBack => "the old root signs again; nodes must be renewed once more",

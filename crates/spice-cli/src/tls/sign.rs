@@ -1,17 +1,19 @@
 //! `spice cluster tls sign`.
 
-use std::io::{self, Write};
 use std::time::SystemTime;
 
 use cluster_pki::{
     Existing, IssueError, Issued, LeafRequest, Localhost, NodeName, RequestedNames, SigningRequest,
     Timestamp,
 };
+use serde_json::json;
 
 use crate::args::{ReportFormat, SignArgs};
 use crate::failure::Failure;
 use crate::tls::interrupt::Interrupt;
-use crate::tls::opened::{Opened, explain, explain_issue};
+use crate::tls::next_step::quoted;
+use crate::tls::opened::{Opened, explain_issue};
+use crate::tls::remedy::explain;
 use crate::tls::report::{Card, print_json};
 use crate::tls::{add, consent, out_directory};
 use crate::voice::Voice;
@@ -22,7 +24,7 @@ pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
             .with_next("ask the node for a new one, made with `spice cluster tls csr NAME`")
     })?;
     let mut opened = Opened::open(&args.pki)?;
-    let (name, names) = names(args, &request)?;
+    let (name, names) = names(args, &request, voice)?;
     opened.unlock(&args.passphrase)?;
     let _interrupt = Interrupt::hold()?;
     let leaf = leaf(args, name);
@@ -32,6 +34,11 @@ pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
         .map_err(|error| match error {
             IssueError::NoNames => Failure::from_error(&error)
                 .with_next("give the node a name with --name NAME, and more with --host HOST"),
+            IssueError::AlreadyIssued { .. } => Failure::from_error(&error).with_next(format!(
+                "if this request is to take its place, `spice cluster tls sign {} --force{}`",
+                quoted(&args.request),
+                opened.pki
+            )),
             _ => explain_issue(&error, &opened.pki),
         })?;
     add::warn(&issued, voice);
@@ -42,7 +49,11 @@ pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
 }
 
 /// The node's name, and whose names it gets: a request is believed only where somebody looked.
-fn names(args: &SignArgs, request: &SigningRequest) -> Result<(NodeName, RequestedNames), Failure> {
+fn names(
+    args: &SignArgs,
+    request: &SigningRequest,
+    voice: Voice,
+) -> Result<(NodeName, RequestedNames), Failure> {
     if let Some(name) = &args.name {
         return Ok((name.clone(), RequestedNames::Ignored));
     }
@@ -50,7 +61,7 @@ fn names(args: &SignArgs, request: &SigningRequest) -> Result<(NodeName, Request
         Failure::new("the request says no name that a node may have")
             .with_next("give it one with --name NAME")
     })?;
-    show(request, name)?;
+    show(request, name, voice);
     consent::ask(
         &format!("Certify exactly these names for {name}?"),
         &args.consent,
@@ -59,18 +70,30 @@ fn names(args: &SignArgs, request: &SigningRequest) -> Result<(NodeName, Request
 }
 
 /// What was asked for, on standard error: standard output is for what was done.
-fn show(request: &SigningRequest, name: &NodeName) -> Result<(), Failure> {
-    let mut out = io::stderr().lock();
+fn show(request: &SigningRequest, name: &NodeName, voice: Voice) {
     let names: Vec<_> = request.names().iter().map(ToString::to_string).collect();
-    writeln!(out, "the request is for {name}: {}", names.join(", "))?;
-    writeln!(out, "  public key sha256 {}", request.key().sha256)?;
-    for refused in request.refused() {
-        writeln!(out, "  never certified: {refused}")?;
-    }
-    for ignored in request.ignored() {
-        writeln!(out, "  not taken over: {ignored}")?;
-    }
-    Ok(())
+    let refused: Vec<_> = request.refused().iter().map(ToString::to_string).collect();
+    let (key, ignored) = (&request.key().sha256, request.ignored());
+    let mut lines = vec![format!("the request is for {name}: {}", names.join(", "))];
+    lines.push(format!("  public key sha256 {key}"));
+    lines.extend(
+        refused
+            .iter()
+            .map(|name| format!("  never certified: {name}")),
+    );
+    lines.extend(
+        ignored
+            .iter()
+            .map(|item| format!("  not taken over: {item}")),
+    );
+    let document = json!({
+        "name": name.as_str(),
+        "names": names,
+        "public_key_sha256": key,
+        "refused": refused,
+        "ignored": ignored,
+    });
+    voice.show("request", &lines.join("\n"), &document);
 }
 
 fn leaf(args: &SignArgs, name: NodeName) -> LeafRequest {

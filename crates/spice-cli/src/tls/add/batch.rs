@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
-use cluster_pki::{Authority, BatchError, Existing, Issued, LeafRequest, Localhost};
+use cluster_pki::{
+    Authority, BatchError, Existing, IssueError, Issued, LeafRequest, Localhost, OutputError,
+};
 use serde_json::json;
 
 use super::inventory::{self, Entry};
@@ -15,13 +17,17 @@ use crate::failure::Failure;
 use crate::tls::interrupt::Interrupt;
 use crate::tls::opened::{Opened, explain_issue};
 use crate::tls::report::{Card, print_json};
-use crate::tls::{out_directory, progress};
+use crate::tls::{PkiDirectory, out_directory, progress};
 use crate::voice::Voice;
 
 pub(super) fn run(args: &AddArgs, file: &Path, voice: Voice) -> Result<(), Failure> {
     let mut entries = inventory::read(file)?;
     let mut opened = Opened::open(&args.pki)?;
     let skipped = skip_existing(args, &mut entries, &opened.authority);
+    if entries.is_empty() {
+        // Nothing is signed: no passphrase is needed.
+        return report(args, &[], &skipped);
+    }
     opened.unlock(&args.passphrase)?;
     let interrupt = Interrupt::hold()?;
     let requests: Vec<_> = entries.iter().map(|entry| request(args, entry)).collect();
@@ -35,20 +41,44 @@ pub(super) fn run(args: &AddArgs, file: &Path, voice: Voice) -> Result<(), Failu
     bar.finish_and_clear();
     let issued = issued.map_err(|error| match error {
         BatchError::Issue(error) => explain_issue(&error, &opened.pki),
-        BatchError::Requests(faults) => {
-            let told = |(at, error): &(usize, _)| {
-                let place = entries.get(*at).map_or("", |entry| entry.place.as_str());
-                format!("{place}: {error}")
-            };
-            let faults: Vec<_> = faults.iter().map(told).collect();
-            inventory::all_faults(file, &faults)
-        }
+        BatchError::Requests(faults) => explain_faults(file, &entries, &faults, &opened.pki),
         other => Failure::from_error(&other),
     })?;
     for issued in &issued {
         warn(issued, voice);
     }
     report(args, &issued, &skipped)
+}
+
+/// All faults, and what to do about what the file cannot be blamed for.
+fn explain_faults(
+    file: &Path,
+    entries: &[Entry],
+    faults: &[(usize, IssueError)],
+    pki: &PkiDirectory,
+) -> Failure {
+    if let Some((_, error @ IssueError::Validity(_))) = faults.first() {
+        return explain_issue(error, pki);
+    }
+    let told = |(at, error): &(usize, IssueError)| {
+        let place = entries.get(*at).map_or("", |entry| entry.place.as_str());
+        format!("{place}: {error}")
+    };
+    let lines: Vec<_> = faults.iter().map(told).collect();
+    let failure = inventory::all_faults(file, &lines);
+    let exists = |(_, error): &(usize, IssueError)| {
+        matches!(
+            error,
+            IssueError::AlreadyIssued { .. } | IssueError::Output(OutputError::Exists { .. })
+        )
+    };
+    if faults.iter().any(exists) {
+        return failure.with_next(EXISTS);
+    }
+    match faults {
+        [(_, error @ IssueError::Output(_)), ..] => failure.with_next_of(explain_issue(error, pki)),
+        _ => failure,
+    }
 }
 
 /// Takes out the nodes that have a certificate, and returns their names.
@@ -106,7 +136,8 @@ fn table(issued: &[Issued], skipped: &[String]) -> Result<(), Failure> {
         *roles.entry(issued.record.role.as_str()).or_insert(0_usize) += 1;
     }
     let roles = roles.iter().map(|(role, count)| format!("{count} {role}"));
-    let mut card = Card::new(format!("issued {} certificates", issued.len()));
+    let plural = if issued.len() == 1 { "" } else { "s" };
+    let mut card = Card::new(format!("issued {} certificate{plural}", issued.len()));
     card.row("roles", roles.collect::<Vec<_>>().join(", "));
     card.row("skipped", skipped.len());
     card.row("roots", first.files.ca.display());
@@ -122,5 +153,13 @@ fn table(issued: &[Issued], skipped: &[String]) -> Result<(), Failure> {
             directory.unwrap_or(Path::new(".")).display()
         ),
     );
+    card.text(ROLL_OUT.to_owned());
     card.print()
 }
+
+const EXISTS: &str = "leave out the nodes that have a certificate with --skip-existing, or make all \
+                      of them anew with --force; others need a name or an --out directory that is \
+                      free";
+
+const ROLL_OUT: &str =
+    "next: give each node ca.pem and its own two files, and nothing of the others";

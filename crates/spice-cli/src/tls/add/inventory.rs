@@ -8,7 +8,7 @@ use cluster_pki::{Days, Host, NodeName};
 use cluster_tls::Role;
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 
 /// One node of the list.
 pub(super) struct Entry {
@@ -66,7 +66,8 @@ pub(super) fn all_faults(path: &Path, faults: &[String]) -> Failure {
         path.display(),
         lines.join("\n  ")
     );
-    Failure::new(message).with_next("mend the file and type the same command again")
+    let failure = Failure::new(message).of_kind(FailureKind::Refused);
+    failure.with_next("mend the file and type the same command again")
 }
 
 /// A node as it was written.
@@ -161,8 +162,13 @@ fn yaml_entries(text: &str) -> Result<Vec<Raw>, String> {
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+    let failed = |error: std::io::Error| {
+        let message = format!("cannot read {}: {error}", path.display());
+        let failure = Failure::new(message).of_kind(FailureKind::Io);
+        failure.with_next(
+            "name the list with --from FILE, in UTF-8; `spice cluster tls add --help` has its form",
+        )
+    };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
     file.take(LIMIT_BYTES + 1)
