@@ -15,9 +15,7 @@ const TLS_BUNDLE: [&str; 3] = ["cluster", "tls", "bundle"];
 
 /// A home with an authority and the files of `executor1`.
 fn home() -> Home {
-    let home = Home::with_authority();
-    add(&home, "executor1");
-    home
+    Home::with_nodes(&["executor1"])
 }
 
 fn add(home: &Home, name: &str) {

@@ -19,13 +19,13 @@ use tokio::runtime::Runtime;
 use crate::fixture::{DONE, Ended, Home, USAGE};
 
 /// A node with certificates of the authority in `home`; it ends with the value.
-struct Node {
+pub(crate) struct Node {
     address: SocketAddr,
     _runtime: Runtime,
 }
 
 impl Node {
-    fn start(home: &Home, name: &str) -> Self {
+    pub(crate) fn start(home: &Home, name: &str) -> Self {
         let paths = CredentialPaths {
             ca: home.work().join("ca.pem"),
             certificate: home.work().join(format!("{name}.pem")),
@@ -53,18 +53,14 @@ impl Node {
         }
     }
 
-    fn localhost(&self) -> String {
+    pub(crate) fn localhost(&self) -> String {
         format!("localhost:{}", self.address.port())
     }
 }
 
 /// A home with an authority, a scheduler and an executor.
 fn home() -> Home {
-    let home = Home::with_authority();
-    for name in ["scheduler1", "executor1"] {
-        home.spice(&["cluster", "tls", "add", name]).expect(DONE);
-    }
-    home
+    Home::with_nodes(&["scheduler1", "executor1"])
 }
 
 fn connect(home: &Home, to: &str, more: &[&str]) -> Ended {

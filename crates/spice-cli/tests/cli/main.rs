@@ -2,19 +2,30 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod add;
+mod batch;
 mod bundle;
 mod completions;
 mod connect;
 mod csr;
 mod fixture;
+mod golden;
+mod habits;
 mod http;
+mod init;
 mod inspect;
+mod list;
 mod machine;
 mod man;
 mod minted;
+mod passphrases;
 mod prompt;
+mod renew;
+mod revoke;
+mod rotate;
 mod server;
+mod sign;
 mod sql;
-mod tls;
+mod terminal;
 mod usage;
 mod verify;

@@ -1,36 +1,19 @@
-//! `spice sql` at a terminal, which `script` makes.
+//! `spice sql` at a terminal.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
 
-use crate::fixture::{Home, mode};
+use crate::fixture::{DONE, Home, mode};
 use crate::server::{FakeNode, NOTHING, ROWS};
+use crate::terminal::session;
 
 /// What a person sees who types the lines.
 fn typed(home: &Home, options: &str, lines: &[&str]) -> String {
     let node = FakeNode::start();
-    let spice = env!("CARGO_BIN_EXE_spice");
-    let command = format!("{spice} sql --flight-endpoint {} {options}", node.url());
-    let mut script = std::process::Command::new("script")
-        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
-        .current_dir(home.work())
-        .env("HOME", home.home())
-        // A terminal without abilities: lines are taken as they come.
-        .env("TERM", "dumb")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = script.stdin.take().unwrap();
-    for line in lines {
-        writeln!(stdin, "{line}").unwrap();
-    }
-    let output = script.wait_with_output().unwrap();
-    drop(stdin);
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    let args = format!("sql --flight-endpoint {} {options}", node.url());
+    let ended = session(home, "", &args, lines);
+    assert_eq!(ended.code, DONE, "{ended:?}");
+    ended.seen
 }
 
 fn history(home: &Home) -> PathBuf {

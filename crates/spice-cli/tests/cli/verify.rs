@@ -16,11 +16,7 @@ const ROLE: i32 = 16;
 
 /// A home with an authority, a scheduler and an executor.
 fn home() -> Home {
-    let home = Home::with_authority();
-    for name in ["scheduler1", "executor1"] {
-        home.spice(&["cluster", "tls", "add", name]).expect(DONE);
-    }
-    home
+    Home::with_nodes(&["scheduler1", "executor1"])
 }
 
 fn verify(home: &Home, cert: &str, key: &str, more: &[&str]) -> Ended {
