@@ -76,6 +76,19 @@ impl PkiDirectory {
     fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The same with the directory of nodes' files, for commands that take both.
+    fn with_out(&self, out: &Path) -> Self {
+        let flag = self.flag.clone().unwrap_or_default();
+        let out = match out_directory(out) {
+            here if here.as_os_str().is_empty() => String::new(),
+            elsewhere => format!(" --out {}", quoted(elsewhere)),
+        };
+        Self {
+            path: self.path.clone(),
+            flag: Some(flag + &out),
+        }
+    }
 }
 
 impl fmt::Display for PkiDirectory {

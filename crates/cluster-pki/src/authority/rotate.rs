@@ -132,7 +132,8 @@ impl Authority {
         self.begun(&request.out, now)
     }
 
-    /// The root that [`finish_rotation`](Authority::finish_rotation) would drop now.
+    /// The root that [`finish_rotation`](Authority::finish_rotation) would drop now; none where a
+    /// run that died has dropped it, and left something to do.
     ///
     /// # Errors
     ///
@@ -141,11 +142,13 @@ impl Authority {
         &self,
         abandoned: &[NodeName],
         now: SystemTime,
-    ) -> Result<RootInfo, RotateError> {
+    ) -> Result<Option<RootInfo>, RotateError> {
+        if self.is_half_ended()? {
+            return Ok(None);
+        }
         let in_use = standing::in_use(&self.certificates(now));
         self.settings.roots().finished(&in_use, abandoned)?;
-        let retiring = self.retiring.as_ref().map(info);
-        Ok(retiring.ok_or(RotationError::NotUnderWay)?)
+        Ok(self.retiring.as_ref().map(info))
     }
 
     /// Ends a rotation: the retiring root is believed no more, and its key is destroyed.

@@ -33,7 +33,7 @@ fn add_one(args: &AddArgs, name: &NodeName, voice: Voice) -> Result<(), Failure>
     let _interrupt = Interrupt::hold()?;
     let request = request(args, name);
     let issued = opened.authority.issue(&request, SystemTime::now());
-    let issued = issued.map_err(|error| explain_issue(&error, &opened.pki))?;
+    let issued = issued.map_err(|error| explain_issue(&error, &opened.pki.with_out(&args.out)))?;
     warn(&issued, voice);
     match args.report.output {
         ReportFormat::Table => table(&issued, &request, &opened.pki),

@@ -65,7 +65,7 @@ impl Outcome {
             ReportFormat::Table => self.table(args, &opened.pki)?,
             ReportFormat::Json => self.json()?,
         }
-        self.end(opened, voice)
+        self.end(opened, &opened.pki.with_out(&args.out), voice)
     }
 
     fn table(&self, args: &RenewArgs, pki: &PkiDirectory) -> Result<(), Failure> {
@@ -109,10 +109,10 @@ impl Outcome {
     }
 
     /// One node's refusal is told as such, with what to do; of many each is named.
-    fn end(self, opened: &Opened, voice: Voice) -> Result<(), Failure> {
+    fn end(self, opened: &Opened, place: &PkiDirectory, voice: Voice) -> Result<(), Failure> {
         match self.0.refused.as_slice() {
             [] => Ok(()),
-            [(name, error)] => Err(explain(name, error, opened)),
+            [(name, error)] => Err(explain(name, error, opened, place)),
             many => {
                 for (name, error) in many {
                     voice.warn(format!("{name}: {error}"));
@@ -120,8 +120,7 @@ impl Outcome {
                 let message = format!("{} nodes were not renewed", many.len());
                 let failure = Failure::new(message).of_kind(FailureKind::Refused);
                 Err(failure.with_next(format!(
-                    "see what to do about each with `spice cluster tls renew NAME{}`",
-                    opened.pki
+                    "see what to do about each with `spice cluster tls renew NAME{place}`"
                 )))
             }
         }
@@ -129,8 +128,8 @@ impl Outcome {
 }
 
 /// Why a node was not renewed; where its files are gone, how to write all of them anew.
-fn explain(name: &NodeName, error: &IssueError, opened: &Opened) -> Failure {
-    let failure = explain_issue(error, &opened.pki);
+fn explain(name: &NodeName, error: &IssueError, opened: &Opened, place: &PkiDirectory) -> Failure {
+    let failure = explain_issue(error, place);
     let mut records = opened.authority.issued().iter();
     let newest = records.rfind(|record| record.name.canonical() == name.canonical());
     match (error, newest) {
@@ -138,7 +137,7 @@ fn explain(name: &NodeName, error: &IssueError, opened: &Opened) -> Failure {
             failure.with_next(format!(
                 "name the directory that has the node's files with --out DIR, or write them anew \
                  with `{}`",
-                next_step::add_again(record, &opened.pki)
+                next_step::add_again(record, place)
             ))
         }
         _ => failure,

@@ -92,7 +92,9 @@ fn finish(args: &FinishArgs) -> Result<(), Failure> {
     let now = SystemTime::now();
     let retiring = opened.authority.to_finish(&args.abandoned, now);
     let retiring = retiring.map_err(|error| explain_rotate(&error, &opened.pki))?;
-    consent::ask(&finish_question(&retiring, &args.abandoned), &args.consent)?;
+    if let Some(retiring) = retiring {
+        consent::ask(&finish_question(&retiring, &args.abandoned), &args.consent)?;
+    }
     let _interrupt = Interrupt::hold()?;
     let out = out_directory(&args.step.out);
     let begun = opened.authority.finish_rotation(&args.abandoned, out, now);
@@ -221,6 +223,10 @@ fn count(names: &[NodeName]) -> String {
 /// What to roll out, in the order in which it must be.
 fn next(rotation: &Rotation, pki: &PkiDirectory) -> String {
     match (&rotation.retiring, rotation.not_renewed.is_empty()) {
+        (None, _) if !rotation.stray_keys.is_empty() => format!(
+            "next: destroy the key that a run left which died, with `spice cluster tls rotate-ca \
+             finish{pki}`"
+        ),
         (None, _) => format!(
             "next: roll ca.pem out to every node, if that was not done.\n\
              Another rotation begins with `spice cluster tls rotate-ca start{pki}`."

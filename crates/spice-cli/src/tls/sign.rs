@@ -28,6 +28,7 @@ pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
     opened.unlock(&args.passphrase)?;
     let _interrupt = Interrupt::hold()?;
     let leaf = leaf(args, name);
+    let place = opened.pki.with_out(&args.out);
     let issued = opened
         .authority
         .sign(request, names, &leaf, SystemTime::now())
@@ -35,11 +36,10 @@ pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
             IssueError::NoNames => Failure::from_error(&error)
                 .with_next("give the node a name with --name NAME, and more with --host HOST"),
             IssueError::AlreadyIssued { .. } => Failure::from_error(&error).with_next(format!(
-                "if this request is to take its place, `spice cluster tls sign {} --force{}`",
+                "if this request is to take its place, `spice cluster tls sign {} --force{place}`",
                 quoted(&args.request),
-                opened.pki
             )),
-            _ => explain_issue(&error, &opened.pki),
+            _ => explain_issue(&error, &place),
         })?;
     add::warn(&issued, voice);
     match args.report.output {

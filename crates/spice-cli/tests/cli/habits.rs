@@ -77,6 +77,12 @@ fn adding_twice_says_how_to_renew_and_how_to_start_over() {
     for command in commands {
         home.typed(command).expect(DONE);
     }
+    // What is to be typed leads to where the files are.
+    home.tls("add n3 --out nodes").expect(DONE);
+    let ended = home.tls("add n3 --out nodes").expect(REFUSED);
+    for command in ended.commands() {
+        home.typed(command).expect(DONE);
+    }
     let ended = home.tls("init").expect(REFUSED);
     assert!(
         ended.stderr.contains("there is an authority in"),

@@ -272,6 +272,25 @@ fn what_nodes_rely_on_already_is_turned_back_by_renewing_them() {
 }
 
 #[test]
+fn the_key_that_a_run_left_which_died_is_destroyed_by_the_next_one() {
+    let home = home();
+    let key = home.pki().join("ca-1-key.pem");
+    let left = home.work().join("left.pem");
+    home.tls("rotate-ca start").expect(DONE);
+    home.tls("renew --retiring").expect(DONE);
+    fs::copy(&key, &left).unwrap();
+    home.tls("rotate-ca finish --yes").expect(DONE);
+    fs::copy(&left, &key).unwrap();
+    let told = home.tls("rotate-ca status").expect(DONE).stdout;
+    assert!(told.contains("left over  "), "{told}");
+    // Nobody is asked: the run that died was told to.
+    home.typed(told.split('`').nth(1).unwrap()).expect(DONE);
+    assert!(!key.exists());
+    assert!(home.pki().join("ca-2-key.pem").exists());
+    home.tls("rotate-ca finish").expect(REFUSED);
+}
+
+#[test]
 fn the_new_root_is_what_was_asked_for() {
     let home = home();
     let line = "rotate-ca start --key-type ed25519 --days 400 --out .";

@@ -39,9 +39,10 @@ pub(super) fn run(args: &AddArgs, file: &Path, voice: Voice) -> Result<(), Failu
             interrupt.go_on()
         });
     bar.finish_and_clear();
+    let place = opened.pki.with_out(&args.out);
     let issued = issued.map_err(|error| match error {
-        BatchError::Issue(error) => explain_issue(&error, &opened.pki),
-        BatchError::Requests(faults) => explain_faults(file, &entries, &faults, &opened.pki),
+        BatchError::Issue(error) => explain_issue(&error, &place),
+        BatchError::Requests(faults) => explain_faults(file, &entries, &faults, &place),
         other => Failure::from_error(&other),
     })?;
     for issued in &issued {
