@@ -157,6 +157,15 @@ impl Authority {
         self.carry_out_one(plan, now)
     }
 
+    /// Whether a certificate may be issued, as far as it can be known before anything is made.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`issue`](Authority::issue) that no file is needed for.
+    pub fn check(&self, request: &LeafRequest, now: SystemTime) -> Result<(), IssueError> {
+        self.decide(request, now).map(|_| ())
+    }
+
     /// Issues certificates for many nodes: all of them, or none.
     ///
     /// `progress` is told after each how many are made, and may end it all: nothing has happened

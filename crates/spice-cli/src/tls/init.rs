@@ -16,6 +16,11 @@ use crate::tls::{PkiDirectory, out_directory};
 
 pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
     let pki = PkiDirectory::decide(&args.pki)?;
+    // Nobody is asked for the passphrase of an authority that will not be made.
+    if args.encrypt && Authority::open(pki.path()).is_ok() {
+        let directory = pki.path().to_owned();
+        return Err(explain(&InitError::Exists { directory }, &pki));
+    }
     let passphrase = args
         .encrypt
         .then(|| PassphraseInput::authority(&args.passphrase).choose("the authority's key"));

@@ -9,38 +9,30 @@ use cluster_pki::{
 use serde_json::json;
 
 use crate::args::{ReportFormat, SignArgs};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::tls::interrupt::Interrupt;
-use crate::tls::next_step::quoted;
 use crate::tls::opened::{Opened, explain_issue};
-use crate::tls::remedy::explain;
+use crate::tls::remedy::explain as explain_file;
 use crate::tls::report::{Card, print_json};
 use crate::tls::{add, consent, out_directory};
 use crate::voice::Voice;
 
 pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
     let request = SigningRequest::read(&args.request).map_err(|error| {
-        explain(&error)
+        explain_file(&error)
             .with_next("ask the node for a new one, made with `spice cluster tls csr NAME`")
     })?;
     let mut opened = Opened::open(&args.pki)?;
-    let (name, names) = names(args, &request, voice)?;
+    let leaf = leaf(args, name(args, &request)?);
+    let now = SystemTime::now();
+    // What is refused anyway need not be looked at.
+    let asked_for = opened.authority.check(&leaf, now);
+    asked_for.map_err(|error| explain(&error, args, &opened))?;
+    let names = names(args, &request, &leaf.name, voice)?;
     opened.unlock(&args.passphrase)?;
     let _interrupt = Interrupt::hold()?;
-    let leaf = leaf(args, name);
-    let place = opened.pki.with_out(&args.out);
-    let issued = opened
-        .authority
-        .sign(request, names, &leaf, SystemTime::now())
-        .map_err(|error| match error {
-            IssueError::NoNames => Failure::from_error(&error)
-                .with_next("give the node a name with --name NAME, and more with --host HOST"),
-            IssueError::AlreadyIssued { .. } => Failure::from_error(&error).with_next(format!(
-                "if this request is to take its place, `spice cluster tls sign {} --force{place}`",
-                quoted(&args.request),
-            )),
-            _ => explain_issue(&error, &place),
-        })?;
+    let issued = opened.authority.sign(request, names, &leaf, now);
+    let issued = issued.map_err(|error| explain(&error, args, &opened))?;
     add::warn(&issued, voice);
     match args.report.output {
         ReportFormat::Table => table(&issued),
@@ -48,25 +40,42 @@ pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
     }
 }
 
-/// The node's name, and whose names it gets: a request is believed only where somebody looked.
+/// What the node is called here.
+fn name(args: &SignArgs, request: &SigningRequest) -> Result<NodeName, Failure> {
+    let name = args.name.as_ref().or(request.name());
+    name.cloned().ok_or_else(|| {
+        Failure::new("the request says no name that a node may have")
+            .of_kind(FailureKind::Refused)
+            .with_next("give it one with --name NAME")
+    })
+}
+
+/// Whose names it gets: a request is believed only where somebody looked.
 fn names(
     args: &SignArgs,
     request: &SigningRequest,
+    name: &NodeName,
     voice: Voice,
-) -> Result<(NodeName, RequestedNames), Failure> {
-    if let Some(name) = &args.name {
-        return Ok((name.clone(), RequestedNames::Ignored));
+) -> Result<RequestedNames, Failure> {
+    if args.name.is_some() {
+        return Ok(RequestedNames::Ignored);
     }
-    let name = request.name().ok_or_else(|| {
-        Failure::new("the request says no name that a node may have")
-            .with_next("give it one with --name NAME")
-    })?;
     show(request, name, voice);
-    consent::ask(
-        &format!("Certify exactly these names for {name}?"),
-        &args.consent,
-    )?;
-    Ok((name.clone(), RequestedNames::Confirmed))
+    let question = format!("Certify exactly these names for {name}?");
+    consent::ask(&question, &args.consent)?;
+    Ok(RequestedNames::Confirmed)
+}
+
+fn explain(error: &IssueError, args: &SignArgs, opened: &Opened) -> Failure {
+    let failure = Failure::from_error(error);
+    match error {
+        IssueError::NoNames => {
+            failure.with_next("give the node a name with --name NAME, and more with --host HOST")
+        }
+        IssueError::AlreadyIssued { .. } => failure
+            .with_next("if this request is to take its place, type the same command with --force"),
+        _ => explain_issue(error, &opened.pki.with_out(&args.out)),
+    }
 }
 
 /// What was asked for, on standard error: standard output is for what was done.
