@@ -26,6 +26,8 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::{env, fmt};
 
+use cluster_pki::IssuedRecord;
+
 use crate::args::{PKI_DIR_VARIABLE, PkiArgs, TlsCommand};
 use crate::failure::Failure;
 use crate::tls::next_step::quoted;
@@ -53,6 +55,8 @@ pub(crate) fn run(command: TlsCommand, voice: Voice) -> Result<(), Failure> {
 struct PkiDirectory {
     path: PathBuf,
     flag: Option<String>,
+    /// The flag for the directory of nodes' files, where a command needs it.
+    out: Option<String>,
 }
 
 impl PkiDirectory {
@@ -60,7 +64,11 @@ impl PkiDirectory {
         if let Some(path) = args.pki_dir.clone() {
             let found_again = env::var_os(PKI_DIR_VARIABLE).is_some_and(|var| *var == *path);
             let flag = (!found_again).then(|| format!(" --pki-dir {}", quoted(&path)));
-            return Ok(Self { path, flag });
+            return Ok(Self {
+                path,
+                flag,
+                out: None,
+            });
         }
         let home = env::home_dir().filter(|home| !home.as_os_str().is_empty());
         let home = home.ok_or_else(|| {
@@ -70,6 +78,7 @@ impl PkiDirectory {
         Ok(Self {
             path: home.join(".spice/pki"),
             flag: None,
+            out: None,
         })
     }
 
@@ -79,22 +88,30 @@ impl PkiDirectory {
 
     /// The same with the directory of nodes' files, for commands that take both.
     fn with_out(&self, out: &Path) -> Self {
-        let flag = self.flag.clone().unwrap_or_default();
-        let out = match out_directory(out) {
-            here if here.as_os_str().is_empty() => String::new(),
-            elsewhere => format!(" --out {}", quoted(elsewhere)),
-        };
+        let out = out_directory(out);
+        let is_here =
+            out.as_os_str().is_empty() || env::current_dir().is_ok_and(|here| here == out);
         Self {
             path: self.path.clone(),
-            flag: Some(flag + &out),
+            flag: self.flag.clone(),
+            out: (!is_here).then(|| format!(" --out {}", quoted(out))),
+        }
+    }
+
+    /// The same with the directory that a node's files were written to, where that is known.
+    fn with_files_of(&self, record: &IssuedRecord) -> Self {
+        match &record.directory {
+            Some(directory) => self.with_out(Path::new(directory)),
+            None => self.with_out(Path::new(".")),
         }
     }
 }
 
 impl fmt::Display for PkiDirectory {
-    /// The flag with a space before it, or nothing where the directory is found without.
+    /// The flags with a space before each, or nothing where the directories are found without.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.flag.as_deref().unwrap_or_default())
+        out.write_str(self.flag.as_deref().unwrap_or_default())?;
+        out.write_str(self.out.as_deref().unwrap_or_default())
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) fn explain_issue(error: &IssueError, pki: &PkiDirectory) -> Failure {
             failure.with_next(next_step::new_request(&current.name, pki))
         }
         IssueError::AlreadyIssued { current } => {
-            let name = &current.name;
+            let (name, pki) = (&current.name, pki.with_files_of(current));
             failure.with_next(format!(
                 "renew it with `spice cluster tls renew {name}{pki}`, or start over with other \
                  names or another role with `spice cluster tls add {name} --force{pki}`"

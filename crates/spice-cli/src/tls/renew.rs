@@ -1,10 +1,12 @@
 //! `spice cluster tls renew`.
 
 use std::io::{self, Write};
+use std::path::{self, Path};
 use std::time::SystemTime;
 
 use cluster_pki::{
-    Authority, Due, IssueError, Issued, NodeName, OutputError, RenewRequest, Renewals, Timestamp,
+    Authority, Due, IssueError, Issued, IssuedRecord, NodeName, OutputError, RenewRequest,
+    Renewals, Timestamp,
 };
 use serde_json::json;
 
@@ -38,7 +40,8 @@ pub(crate) fn run(args: &RenewArgs, voice: Voice) -> Result<(), Failure> {
         interrupt.go_on()
     });
     bar.finish_and_clear();
-    let outcome = outcome.map_err(|error| explain_issue(&error, &opened.pki))?;
+    let outcome =
+        outcome.map_err(|error| explain_issue(&error, &opened.pki.with_out(&args.out)))?;
     Outcome(outcome).report(args, &opened, voice)
 }
 
@@ -65,7 +68,7 @@ impl Outcome {
             ReportFormat::Table => self.table(args, &opened.pki)?,
             ReportFormat::Json => self.json()?,
         }
-        self.end(opened, &opened.pki.with_out(&args.out), voice)
+        self.end(args, opened, voice)
     }
 
     fn table(&self, args: &RenewArgs, pki: &PkiDirectory) -> Result<(), Failure> {
@@ -109,10 +112,10 @@ impl Outcome {
     }
 
     /// One node's refusal is told as such, with what to do; of many each is named.
-    fn end(self, opened: &Opened, place: &PkiDirectory, voice: Voice) -> Result<(), Failure> {
+    fn end(self, args: &RenewArgs, opened: &Opened, voice: Voice) -> Result<(), Failure> {
         match self.0.refused.as_slice() {
             [] => Ok(()),
-            [(name, error)] => Err(explain(name, error, opened, place)),
+            [(name, error)] => Err(explain(name, error, opened, args)),
             many => {
                 for (name, error) in many {
                     voice.warn(format!("{name}: {error}"));
@@ -120,28 +123,42 @@ impl Outcome {
                 let message = format!("{} nodes were not renewed", many.len());
                 let failure = Failure::new(message).of_kind(FailureKind::Refused);
                 Err(failure.with_next(format!(
-                    "see what to do about each with `spice cluster tls renew NAME{place}`"
+                    "see what to do about each with `spice cluster tls renew NAME{}`",
+                    opened.pki.with_out(&args.out)
                 )))
             }
         }
     }
 }
 
-/// Why a node was not renewed; where its files are gone, how to write all of them anew.
-fn explain(name: &NodeName, error: &IssueError, opened: &Opened, place: &PkiDirectory) -> Failure {
-    let failure = explain_issue(error, place);
+/// Why a node was not renewed; where its files are not there, what to do about that.
+fn explain(name: &NodeName, error: &IssueError, opened: &Opened, args: &RenewArgs) -> Failure {
+    let place = opened.pki.with_out(&args.out);
+    let failure = explain_issue(error, &place);
     let mut records = opened.authority.issued().iter();
     let newest = records.rfind(|record| record.name.canonical() == name.canonical());
     match (error, newest) {
         (IssueError::Output(OutputError::Missing { .. }), Some(record)) => {
-            failure.with_next(format!(
-                "name the directory that has the node's files with --out DIR, or write them anew \
-                 with `{}`",
-                next_step::add_again(record, place)
-            ))
+            let anew = next_step::add_again(record, &place);
+            failure.with_next(match written_elsewhere(record, &args.out) {
+                true => format!(
+                    "its files were written elsewhere: `spice cluster tls renew {name}{}`; or \
+                     write them anew with `{anew}`",
+                    place.with_files_of(record)
+                ),
+                false => format!(
+                    "name the directory that has the node's files with --out DIR, or write them \
+                     anew with `{anew}`"
+                ),
+            })
         }
         _ => failure,
     }
+}
+
+fn written_elsewhere(record: &IssuedRecord, out: &Path) -> bool {
+    let directory = record.directory.as_deref().map(Path::new);
+    directory.is_some_and(|written| path::absolute(out).is_ok_and(|out| out != written))
 }
 
 fn rollout(args: &RenewArgs, pki: &PkiDirectory) -> String {

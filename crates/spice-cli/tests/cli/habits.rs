@@ -1,6 +1,7 @@
 //! What people type who have not read the manual: each message says what happened and what next.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::SystemTime;
 
@@ -294,6 +295,27 @@ fn a_second_run_waits_for_the_first() {
         "{ended:?}"
     );
     home.tls("renew n1").expect(DONE);
+}
+
+#[test]
+fn ctrl_c_ends_a_run_that_waits_and_nothing_is_left_of_it() {
+    let home = with_node();
+    home.write("nodes.csv", "name\nn2\nn3\n");
+    let before = home.everything();
+    for line in ["add n2", "add --from nodes.csv", "renew --all", "crl"] {
+        // It cannot get past the lock, whenever the signal comes.
+        let held = Authority::open(&home.pki()).unwrap();
+        let words = ["cluster", "tls"].into_iter().chain(line.split(' '));
+        let mut command = home.command(&words.collect::<Vec<_>>());
+        let mut waiting = command.stderr(Stdio::null()).spawn().unwrap();
+        let id = waiting.id().to_string();
+        let sent = home.program("kill").args(["-INT", &id]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(waiting.wait().unwrap().signal(), Some(2), "{line}");
+        drop(held);
+        assert_eq!(home.everything(), before, "{line}");
+    }
+    home.tls("add --from nodes.csv").expect(DONE);
 }
 
 #[test]

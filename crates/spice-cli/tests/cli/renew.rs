@@ -216,15 +216,26 @@ fn in_the_wrong_directory_nothing_is_renewed() {
     let before = home.everything();
     let ended = home.tls("renew n1").expect(REFUSED);
     assert!(ended.stderr.contains("n1.pem does not exist"), "{ended:?}");
+    assert_eq!(home.everything(), before);
+    // It is known where they were written to.
+    let told = home.typed(ended.commands()[0]).expect(DONE).stdout;
+    assert!(
+        told.contains("/nodes; a running node takes them up"),
+        "{told}"
+    );
+    assert_ne!(home.everything(), before);
+    let told = home.tls("renew n1 --out nodes").expect(DONE).stdout;
+    assert!(told.contains("new files from nodes;"), "{told}");
+    // Moved by hand: then it is not.
+    fs::rename(home.work().join("nodes"), home.work().join("moved")).unwrap();
+    let ended = home.tls("renew n1 --out nodes").expect(REFUSED);
     assert!(
         ended
             .next()
-            .starts_with("name the directory that has the node's files with --out DIR")
+            .starts_with("name the directory that has the node's files"),
+        "{ended:?}"
     );
-    assert_eq!(home.everything(), before);
-    let told = home.tls("renew n1 --out nodes").expect(DONE).stdout;
-    assert!(told.contains("new files from nodes;"), "{told}");
-    assert_ne!(home.everything(), before);
+    home.tls("renew n1 --out moved").expect(DONE);
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn what_is_not_believed_anyway_is_refused_with_where_to_look() {
     assert!(
         ended
             .stderr
-            .contains("no certificate of `n1` is believed any more"),
+            .contains("every certificate of `n1` is revoked already"),
         "{ended:?}"
     );
     for command in ended.commands() {
