@@ -27,7 +27,8 @@ use crate::settings::SettingsError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevokeTarget {
-    /// Every certificate of a node that has not expired.
+    /// Every certificate of a node that has not expired, and its newest one even so: a node that
+    /// is no more is then not asked to be renewed for ever.
     Node(NodeName),
     /// The same, but not the newest: what renewals left behind.
     Replaced(NodeName),
@@ -98,7 +99,9 @@ impl Authority {
         if let RevokeTarget::Replaced(_) = target {
             found.retain(|certificate| !certificate.is_newest);
         }
-        found.retain(|found| found.revoked.is_none() && found.record.not_after >= now);
+        found.retain(|found| {
+            found.revoked.is_none() && (found.is_newest || found.record.not_after >= now)
+        });
         if found.is_empty() {
             return Err(RevokeError::NothingLeft(target.clone()));
         }
@@ -322,13 +325,13 @@ fn unknown(target: &RevokeTarget) -> String {
 fn nothing_left(target: &RevokeTarget) -> String {
     match target {
         RevokeTarget::Node(name) => {
-            format!("every certificate of `{name}` is revoked already or has expired")
+            format!("every certificate of `{name}` is revoked already, or expired and replaced")
         }
         RevokeTarget::Replaced(name) => {
             format!("no certificate of `{name}` that was replaced is still believed")
         }
         RevokeTarget::Serial(serial) => {
-            format!("the certificate `{serial}` is revoked already or has expired")
+            format!("the certificate `{serial}` is revoked already, or expired and replaced")
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use cluster_pki::{
-    Authority, Days, Existing, InitRequest, IssueError, IssuedRecord, KeyError, Lists, OutputError,
-    RevocationReason, RevokeError, RevokeTarget, Revoked,
+    Authority, Days, Due, Existing, InitRequest, IssueError, IssuedRecord, KeyError, Lists,
+    OutputError, RevocationReason, RevokeError, RevokeTarget, Revoked,
 };
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer;
@@ -165,9 +165,6 @@ fn what_was_never_issued_or_is_over_is_not_revoked() {
         let error = revoke(&fixture, &mut authority, &target).unwrap_err();
         assert!(matches!(&error, RevokeError::Unknown(of) if *of == target));
     }
-    let late = first.not_after + Duration::from_secs(1);
-    let expired = authority.to_revoke(&node("n1"), late).unwrap_err();
-    assert!(matches!(expired, RevokeError::NothingLeft(_)));
     assert!(!fixture.out().join("crl.pem").exists());
     revoke(&fixture, &mut authority, &node("n1")).unwrap();
     for target in [node("n1"), RevokeTarget::Serial(first.serial)] {
@@ -175,6 +172,28 @@ fn what_was_never_issued_or_is_over_is_not_revoked() {
         assert!(matches!(&error, RevokeError::NothingLeft(of) if *of == target));
     }
     assert_eq!(authority.revoked().len(), 1);
+}
+
+#[test]
+fn of_what_has_expired_only_the_newest_certificate_of_a_node_is_revoked() {
+    let fixture = Fixture::new();
+    let mut authority = fixture.init();
+    let old = issue(&fixture, &mut authority, "n1");
+    let newest = authority
+        .renew(&fixture.renewal("n1"), now())
+        .unwrap()
+        .record;
+    let late = newest.not_after + Duration::from_secs(1);
+    let found = authority.to_revoke(&node("n1"), late).unwrap();
+    assert_eq!(found, [&newest]);
+    let error = authority.to_revoke(&RevokeTarget::Serial(old.serial), late);
+    assert!(matches!(error, Err(RevokeError::NothingLeft(_))));
+    // A node that is no more is not due for ever.
+    assert_eq!(authority.due(Due::All, late).len(), 1);
+    let lists = fixture.lists();
+    let reason = RevocationReason::CessationOfOperation;
+    authority.revoke(&node("n1"), reason, &lists, late).unwrap();
+    assert!(authority.due(Due::All, late).is_empty());
 }
 
 #[test]
