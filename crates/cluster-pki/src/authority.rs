@@ -25,7 +25,7 @@ use crate::files::{self, FileError};
 use crate::index::{Index, IssuedRecord};
 use crate::key_type::KeyType;
 use crate::keys::{self, KeyError, Keys};
-use crate::lines::RecordError;
+use crate::lines::{self, RecordError};
 use crate::lock::{DirectoryLock, LockError};
 use crate::name::Domain;
 use crate::passphrase::{NoPassphrase, PassphraseSource};
@@ -73,7 +73,13 @@ impl Authority {
         };
         // Looked at before the lock, which would create a file in a stranger's directory.
         if !files::exists(&Settings::path(directory))? {
-            return Err(no_authority());
+            return Err(if lines::has_records(&Index::path(directory))? {
+                OpenError::SettingsLost {
+                    path: Settings::path(directory),
+                }
+            } else {
+                no_authority()
+            });
         }
         files::check_owner_only_directory(directory)?;
         let lock = DirectoryLock::acquire(directory, DirectoryLock::PATIENCE)?;
@@ -227,6 +233,12 @@ pub enum OpenError {
     NoAuthority {
         /// The PKI directory.
         directory: PathBuf,
+    },
+    /// There are records of an authority, and nothing that says what it was.
+    #[error("{} is missing beside the records of an authority", path.display())]
+    SettingsLost {
+        /// The settings file.
+        path: PathBuf,
     },
     /// Another run is at work.
     #[error(transparent)]

@@ -3,6 +3,7 @@
 //! One JSON object per line, oldest first. Records are only added: what was replaced must still
 //! be found when it is to be revoked.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -81,14 +82,25 @@ impl KeyOrigin {
 pub(crate) struct Index {
     path: PathBuf,
     records: Vec<IssuedRecord>,
+    /// Where the newest record of each node is, by its canonical name.
+    newest: HashMap<String, usize>,
 }
 
 impl Index {
-    /// Reads the index; an authority that issued nothing yet has no file.
+    pub(crate) fn path(directory: &Path) -> PathBuf {
+        directory.join("issued.jsonl")
+    }
+
     pub(crate) fn load(directory: &Path) -> Result<Self, RecordError> {
-        let path = directory.join("issued.jsonl");
+        let path = Self::path(directory);
         let records = lines::read(&path)?;
-        Ok(Self { path, records })
+        let mut index = Self {
+            path,
+            records: Vec::new(),
+            newest: HashMap::new(),
+        };
+        index.extend(records);
+        Ok(index)
     }
 
     pub(crate) fn records(&self) -> &[IssuedRecord] {
@@ -97,17 +109,27 @@ impl Index {
 
     /// The newest certificate of a node.
     pub(crate) fn current(&self, name: &NodeName) -> Option<&IssuedRecord> {
-        let canonical = name.canonical();
-        self.records
-            .iter()
-            .rfind(|record| record.name.canonical() == canonical)
+        self.newest_of(&name.canonical())
+    }
+
+    /// The same by the canonical name.
+    pub(crate) fn newest_of(&self, canonical: &str) -> Option<&IssuedRecord> {
+        self.records.get(*self.newest.get(canonical)?)
     }
 
     /// Adds records together, on disk before in memory.
     pub(crate) fn append(&mut self, records: Vec<IssuedRecord>) -> Result<(), RecordError> {
         lines::append(&self.path, &self.records, &records)?;
-        self.records.extend(records);
+        self.extend(records);
         Ok(())
+    }
+
+    fn extend(&mut self, records: Vec<IssuedRecord>) {
+        for record in records {
+            let at = self.records.len();
+            self.newest.insert(record.name.canonical(), at);
+            self.records.push(record);
+        }
     }
 }
 
@@ -140,6 +162,7 @@ mod tests {
     #[test]
     fn reads_back_what_it_wrote() {
         let dir = tempfile::tempdir().unwrap();
+        lines::create(&Index::path(dir.path())).unwrap();
         let mut index = Index::load(dir.path()).unwrap();
         assert!(index.records().is_empty());
         index.append(vec![record("a", "01")]).unwrap();
@@ -151,6 +174,7 @@ mod tests {
     #[test]
     fn the_current_certificate_is_the_newest_whatever_the_case() {
         let dir = tempfile::tempdir().unwrap();
+        lines::create(&Index::path(dir.path())).unwrap();
         let mut index = Index::load(dir.path()).unwrap();
         index.append(vec![record("a", "01")]).unwrap();
         index.append(vec![record("A", "02")]).unwrap();
@@ -162,6 +186,7 @@ mod tests {
     #[test]
     fn a_half_written_successor_does_not_disturb() {
         let dir = tempfile::tempdir().unwrap();
+        lines::create(&Index::path(dir.path())).unwrap();
         let mut index = Index::load(dir.path()).unwrap();
         index.append(vec![record("a", "01")]).unwrap();
         fs::write(dir.path().join(".issued.jsonl.new"), "{\"name\":\"b").unwrap();
@@ -184,8 +209,16 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_file_is_not_one_without_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Index::load(dir.path()).unwrap_err();
+        assert!(matches!(error, RecordError::Missing { .. }));
+    }
+
+    #[test]
     fn a_damaged_line_is_named_and_never_skipped() {
         let dir = tempfile::tempdir().unwrap();
+        lines::create(&Index::path(dir.path())).unwrap();
         let mut index = Index::load(dir.path()).unwrap();
         index.append(vec![record("a", "01")]).unwrap();
         let path = dir.path().join("issued.jsonl");

@@ -17,6 +17,12 @@ pub enum RecordError {
     /// The file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The file is gone, and with it what every certificate is known by.
+    #[error("{} is missing", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line is not what this program writes.
     #[error("line {line} of {} is damaged", path.display())]
     Damaged {
@@ -30,9 +36,27 @@ pub enum RecordError {
     },
 }
 
-/// Reads every record; where there is no file yet there are none.
+/// Makes a file without records, or leaves one that is there.
+///
+/// Without it a file that was lost would be one that has no records yet.
+pub(crate) fn create(path: &Path) -> Result<(), RecordError> {
+    if !files::exists(path)? {
+        files::write_new(path, Access::Owner, b"")?;
+    }
+    Ok(())
+}
+
+/// Whether there is a file with records.
+pub(crate) fn has_records(path: &Path) -> Result<bool, RecordError> {
+    Ok(files::read_optional(path)?.is_some_and(|text| !text.is_empty()))
+}
+
+/// Reads every record.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordError> {
-    let text = files::read_optional(path)?.unwrap_or_default();
+    let missing = || RecordError::Missing {
+        path: path.to_owned(),
+    };
+    let text = files::read_optional(path)?.ok_or_else(missing)?;
     let records = text
         .lines()
         .enumerate()

@@ -200,7 +200,9 @@ pub enum NameError {
     #[error("`{0}` has a part that starts or ends with `-`")]
     LabelEdge(String),
     /// The last part is a number, so that the whole reads like a broken IPv4 address.
-    #[error("`{0}` reads like an IPv4 address but is none")]
+    #[error(
+        "`{0}` ends like an IPv4 address; what is meant is a name, and addresses are given beside it"
+    )]
     NumericEnd(String),
     /// The name of a file that every node has.
     #[error("`{0}` is reserved")]

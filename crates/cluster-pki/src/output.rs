@@ -15,7 +15,7 @@ pub enum Existing {
     Refuse,
     /// Replace the node's certificate and key. Roots of another authority are never replaced.
     Replace,
-    /// Replace them, and refuse where there are none: a renewal in the wrong directory would
+    /// Replace them, and refuse where there is neither: a renewal in the wrong directory would
     /// leave the node with its old certificate.
     Require,
 }
@@ -129,8 +129,11 @@ impl StagedNode {
 
 /// Checks everything that can be checked before anything is signed.
 pub(crate) fn check(files: &NodeFiles, existing: Existing) -> Result<(), OutputError> {
-    [&files.certificate, &files.key]
-        .into_iter()
+    let both = [&files.certificate, &files.key];
+    if existing == Existing::Require {
+        check_any(&both)?;
+    }
+    both.into_iter()
         .try_for_each(|path| check_target(path, existing))
 }
 
@@ -149,11 +152,22 @@ pub(crate) fn ca_file(directory: &Path) -> PathBuf {
     directory.join("ca.pem")
 }
 
+/// A key that was lost is no reason to refuse a new one.
+fn check_any(paths: &[&PathBuf; 2]) -> Result<(), OutputError> {
+    for path in paths {
+        if files::exists(path)? {
+            return Ok(());
+        }
+    }
+    Err(OutputError::Missing {
+        path: paths[0].clone(),
+    })
+}
+
 pub(crate) fn check_target(path: &Path, existing: Existing) -> Result<(), OutputError> {
     let path = path.to_owned();
     match existing {
         Existing::Refuse if files::exists(&path)? => Err(OutputError::Exists { path }),
-        Existing::Require if !files::exists(&path)? => Err(OutputError::Missing { path }),
         Existing::Replace | Existing::Require if path.is_dir() => {
             Err(OutputError::Directory { path })
         }

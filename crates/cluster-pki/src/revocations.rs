@@ -106,8 +106,12 @@ pub(crate) struct Revocations {
 }
 
 impl Revocations {
+    pub(crate) fn path(directory: &Path) -> PathBuf {
+        directory.join("revoked.jsonl")
+    }
+
     pub(crate) fn load(directory: &Path) -> Result<Self, RecordError> {
-        let path = directory.join("revoked.jsonl");
+        let path = Self::path(directory);
         let records = lines::read(&path)?;
         Ok(Self { path, records })
     }
@@ -174,6 +178,7 @@ mod tests {
             reason: RevocationReason::KeyCompromise,
             revoked_at: SystemTime::UNIX_EPOCH,
         };
+        lines::create(&Revocations::path(dir.path())).unwrap();
         let mut revocations = Revocations::load(dir.path()).unwrap();
         assert_eq!(revocations.of("4f"), None);
         revocations.append(vec![record.clone()]).unwrap();

@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use crate::days::Days;
     use crate::index::KeyOrigin;
+    use crate::lines;
     use crate::revocations::RevocationReason;
 
     const DAY_S: u64 = 86_400;
@@ -158,6 +159,7 @@ mod tests {
     #[test]
     fn what_became_of_each_certificate() {
         let dir = tempfile::tempdir().unwrap();
+        lines::create(&Revocations::path(dir.path())).unwrap();
         let issued = [
             record("valid", "01", 131),
             record("expiring", "02", 129),
@@ -198,6 +200,7 @@ mod tests {
     #[test]
     fn a_certificate_ends_with_its_root_whatever_its_dates_say() {
         let dir = tempfile::tempdir().unwrap();
+        lines::create(&Revocations::path(dir.path())).unwrap();
         let issued = [record("a", "01", 131)];
         let revocations = Revocations::load(dir.path()).unwrap();
         let standing = |roots| certificates(&issued, &revocations, roots, at(100))[0].standing;
@@ -209,6 +212,7 @@ mod tests {
     #[test]
     fn a_node_whose_newest_certificate_is_revoked_does_not_fall_back_to_an_older_one() {
         let dir = tempfile::tempdir().unwrap();
+        lines::create(&Revocations::path(dir.path())).unwrap();
         let issued = [record("a", "01", 131), record("a", "02", 131)];
         let mut revocations = Revocations::load(dir.path()).unwrap();
         let revoked = RevokedRecord::new(&issued[1], RevocationReason::Superseded, at(1));

@@ -6,13 +6,16 @@ use std::time::SystemTime;
 use crate::authority::{Authority, OpenError};
 use crate::days::Days;
 use crate::files::{self, Access, FileError, StagedFile};
+use crate::index::Index;
 use crate::key_type::KeyType;
+use crate::lines::{self, RecordError};
 use crate::lock::{DirectoryLock, LockError};
 use crate::mint::{MintError, Minted, RootPlan, mint_root};
 use crate::name::Domain;
 use crate::output::{self, OutputError};
 use crate::passphrase::{self, Passphrase, PassphraseError};
 use crate::policy::Window;
+use crate::revocations::Revocations;
 use crate::root::{certificate_file, free_generation, key_file};
 use crate::settings::{Settings, SettingsError};
 
@@ -73,7 +76,10 @@ pub enum InitError {
     /// The key could not be encrypted.
     #[error("cannot encrypt the authority's key")]
     Passphrase(#[source] PassphraseError),
-    /// The authority was made, but cannot be used.
+    /// The files of its records cannot be made.
+    #[error(transparent)]
+    Records(#[from] RecordError),
+    /// The authority was made but cannot be used, or there was one whose settings are lost.
     #[error(transparent)]
     Open(#[from] OpenError),
 }
@@ -100,6 +106,11 @@ impl Authority {
         if files::exists(&Settings::path(directory))? {
             return Err(exists(directory));
         }
+        // A root made in place of a lost one would cut every node off.
+        if lines::has_records(&Index::path(directory))? {
+            let path = Settings::path(directory);
+            return Err(OpenError::SettingsLost { path }.into());
+        }
         let settings = make(directory, request, now)?;
         Ok(Self::load(directory, settings, lock)?)
     }
@@ -119,6 +130,8 @@ fn make(directory: &Path, request: &InitRequest, now: SystemTime) -> Result<Sett
     let copy = stage_copy(request.out.as_deref(), directory, &minted)?;
     let secret = request.passphrase.as_ref();
     store_root(directory, generation, &minted, secret)?;
+    lines::create(&Index::path(directory))?;
+    lines::create(&Revocations::path(directory))?;
     let settings = Settings::new(request.domain.clone(), request.key_type, generation, now);
     settings.store(directory)?;
     if let Some(copy) = copy {

@@ -66,7 +66,8 @@ pub struct Issued {
     pub role_reason: RoleReason,
     /// Where the node's files are.
     pub files: NodeFiles,
-    /// The certificate of the same node before it, which stays valid until it expires.
+    /// The certificate of the same node before it, which is believed until it expires. One that
+    /// was revoked is none.
     pub replaced: Option<IssuedRecord>,
     /// What its user should know.
     pub warnings: Vec<Warning>,
@@ -106,6 +107,14 @@ pub enum IssueError {
     /// The authority's roots cannot be read.
     #[error(transparent)]
     Roots(#[from] OpenError),
+    /// Another node has the same DNS names: revoking one would leave the other.
+    #[error("`{name}` and `{other}` are the short and the full name of one node")]
+    Namesake {
+        /// The node that was asked for.
+        name: NodeName,
+        /// The node that has a certificate.
+        other: NodeName,
+    },
     /// A node was asked for two times.
     #[error("the node `{0}` is named twice")]
     Twice(NodeName),
@@ -202,6 +211,23 @@ impl Authority {
         Ok(self.carry_out(plans, now, progress)?)
     }
 
+    /// The node that is called like this one, in short or in full.
+    fn namesake(&self, name: &NodeName, now: SystemTime) -> Option<NodeName> {
+        let suffix = format!(".{}", self.domain());
+        let (short, full) = match name.canonical().strip_suffix(&suffix) {
+            Some(short) => (short.to_owned(), name.canonical()),
+            None => (name.canonical(), name.canonical() + &suffix),
+        };
+        let other = if name.canonical() == full {
+            short
+        } else {
+            full
+        };
+        let found = self.index.newest_of(&other)?;
+        let is_revoked = self.revocations.of(&found.serial).is_some();
+        (!is_revoked && found.not_after >= now).then(|| found.name.clone())
+    }
+
     pub(super) fn carry_out_one(
         &mut self,
         plan: Plan,
@@ -218,10 +244,16 @@ impl Authority {
         now: SystemTime,
     ) -> Result<Plan, IssueError> {
         let name = &request.name;
-        let replaced = self.index.current(name).cloned();
-        if let (Some(current), Existing::Refuse) = (&replaced, request.existing)
-            && self.revocations.of(&current.serial).is_none()
-        {
+        let current = self.index.current(name);
+        let replaced = current.filter(|current| self.revocations.of(&current.serial).is_none());
+        let replaced = replaced.cloned();
+        if let Some(other) = self.namesake(name, now) {
+            return Err(IssueError::Namesake {
+                name: name.clone(),
+                other,
+            });
+        }
+        if let (Some(current), Existing::Refuse) = (&replaced, request.existing) {
             let current = Box::new(current.clone());
             return Err(IssueError::AlreadyIssued { current });
         }

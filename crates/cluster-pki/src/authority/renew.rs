@@ -23,6 +23,9 @@ pub struct RenewRequest {
     pub days: Option<Days>,
     /// The directory that has the node's files.
     pub out: PathBuf,
+    /// What to do when it has none: [`Existing::Require`] refuses, [`Existing::Replace`] writes
+    /// them anew.
+    pub existing: Existing,
 }
 
 /// Which nodes are due for a renewal.
@@ -138,7 +141,7 @@ impl Authority {
             days,
             warnings,
             files: NodeFiles::new(&request.out, &current.name),
-            existing: Existing::Require,
+            existing: request.existing,
             replaced: Some(current),
             subject: Subject::NewKey,
         })

@@ -52,9 +52,8 @@ pub struct ListsRequest {
 pub struct Lists {
     /// A revocation list for each root: `crl.pem`.
     pub crl: PathBuf,
-    /// The serial numbers, `deny-list.txt`; none where nothing was ever revoked, since nodes
-    /// refuse an empty one.
-    pub deny_list: Option<PathBuf>,
+    /// The serial numbers: `deny-list.txt`. Before the first revocation it says that it has none.
+    pub deny_list: PathBuf,
     /// The number of the revocation lists.
     pub number: u64,
     /// From when on the revocation lists are overdue.
@@ -169,9 +168,7 @@ impl Authority {
         if !new.is_empty() {
             self.revocations.append(new.to_vec())?;
         }
-        if let Some(deny_list) = staged.deny_list {
-            deny_list.rename()?;
-        }
+        staged.deny_list.rename()?;
         staged.crl.publish()?;
         Ok(staged.lists)
     }
@@ -196,12 +193,9 @@ impl Authority {
         let revoked: Vec<_> = self.revoked().iter().chain(new).cloned().collect();
         let number = self.settings.crl_number + 1;
         let (text, next_update) = self.crl_text(request, &revoked, now)?;
-        let deny_list = (!revoked.is_empty()).then_some(deny_list);
-        let stage = |path: &PathBuf| {
-            StagedFile::write(path, Access::Everyone, crl::deny_list(&revoked).as_bytes())
-        };
+        let serials = crl::deny_list(&revoked);
         Ok(StagedLists {
-            deny_list: deny_list.as_ref().map(stage).transpose()?,
+            deny_list: StagedFile::write(&deny_list, Access::Everyone, serials.as_bytes())?,
             crl: StagedFile::write(&crl, Access::Everyone, text.as_bytes())?,
             lists: Lists {
                 crl,
@@ -271,7 +265,7 @@ impl Authority {
 /// Both lists, complete under temporary names.
 struct StagedLists {
     crl: StagedFile,
-    deny_list: Option<StagedFile>,
+    deny_list: StagedFile,
     lists: Lists,
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cluster_pki::{
-    Authority, Days, InitRequest, LeafRequest, ListsRequest, NodeFiles, RenewRequest,
+    Authority, Days, Existing, InitRequest, LeafRequest, ListsRequest, NodeFiles, RenewRequest,
     RotationRequest,
 };
 use rustls_pki_types::CertificateDer;
@@ -45,6 +45,7 @@ impl Fixture {
             name: name.parse().unwrap(),
             days: None,
             out: self.out(),
+            existing: Existing::Require,
         }
     }
 

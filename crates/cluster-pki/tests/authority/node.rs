@@ -78,7 +78,7 @@ impl Node {
     }
 
     pub(crate) fn with_deny_list(self, lists: &Lists) -> Self {
-        let deny_list = Some(lists.deny_list.clone().unwrap());
+        let deny_list = Some(lists.deny_list.clone());
         Self { deny_list, ..self }
     }
 

@@ -227,20 +227,17 @@ fn a_revoked_node_is_refused_by_either_list_and_the_others_are_not() {
 }
 
 #[test]
-fn a_list_about_nobody_is_signed_and_no_deny_list_is_written() {
+fn lists_about_nobody_are_taken_by_nodes() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
     issue(&fixture, &mut authority, "n1");
     assert!(!authority.has_lists());
     let lists = authority.publish_lists(&fixture.lists(), now()).unwrap();
     assert!(authority.has_lists());
-    assert_eq!(lists.deny_list, None);
-    assert!(!fixture.out().join("deny-list.txt").exists());
     assert_eq!(said(&lists.crl)[0].serials, [""; 0]);
-    Node::in_directory(&fixture.out(), "n1")
-        .with_crl(&lists)
-        .load()
-        .unwrap();
+    let node = || Node::in_directory(&fixture.out(), "n1");
+    node().with_crl(&lists).load().unwrap();
+    node().with_deny_list(&lists).load().unwrap();
 }
 
 #[test]
@@ -361,7 +358,7 @@ fn a_list_speaks_for_the_roots_that_are_believed_and_a_deny_list_for_all() {
     let lists = authority.publish_lists(&fixture.lists(), now()).unwrap();
     assert_eq!(said(&lists.crl).len(), 1);
     assert_eq!(said(&lists.crl)[0].serials, [""; 0]);
-    let deny_list = fs::read_to_string(lists.deny_list.as_ref().unwrap()).unwrap();
+    let deny_list = fs::read_to_string(&lists.deny_list).unwrap();
     assert!(deny_list.contains(&first.serial));
     let node = Node::in_directory(&out, "n1").with_crl(&lists);
     node.with_deny_list(&lists).load().unwrap();
@@ -534,7 +531,7 @@ fn lists_may_lie_beside_the_nodes_files_and_are_replaced_whole() {
     }
     revoke(&fixture, &mut authority, &node("n1")).unwrap();
     let lists = revoke(&fixture, &mut authority, &node("n2")).unwrap().lists;
-    let text = fs::read_to_string(lists.deny_list.unwrap()).unwrap();
+    let text = fs::read_to_string(lists.deny_list).unwrap();
     assert_eq!(text.lines().count(), 3);
     assert_eq!(said(&lists.crl)[0].serials.len(), 2);
     let hidden = names_in(&fixture.out()).into_iter();

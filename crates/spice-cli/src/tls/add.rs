@@ -35,6 +35,11 @@ fn add_one(args: &AddArgs, name: &NodeName, voice: Voice) -> Result<(), Failure>
     let issued = opened.authority.issue(&request, SystemTime::now());
     let issued = issued.map_err(|error| explain_issue(&error, &opened.pki.with_out(&args.out)))?;
     warn(&issued, voice);
+    if issued.role_reason == RoleReason::Default {
+        voice.warn(format!(
+            "{name} may act as scheduler and as executor; {NAME_THE_ROLE}"
+        ));
+    }
     match args.report.output {
         ReportFormat::Table => table(&issued, &request, &opened.pki),
         ReportFormat::Json => print_json(&document(&issued)),
@@ -126,3 +131,7 @@ fn reason_word(reason: RoleReason) -> &'static str {
         _ => "default",
     }
 }
+
+/// What to do where a name says nothing of a role.
+const NAME_THE_ROLE: &str =
+    "name less with --role executor, scheduler or client, and replace it with --force";

@@ -16,14 +16,14 @@ use crate::tls::{PkiDirectory, out_directory};
 
 pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
     let pki = PkiDirectory::decide(&args.pki)?;
+    let input = PassphraseInput::authority(&args.passphrase);
+    let encrypt = args.encrypt || input.is_given();
     // Nobody is asked for the passphrase of an authority that will not be made.
-    if args.encrypt && Authority::open(pki.path()).is_ok() {
+    if encrypt && Authority::open(pki.path()).is_ok() {
         let directory = pki.path().to_owned();
         return Err(explain(&InitError::Exists { directory }, &pki));
     }
-    let passphrase = args
-        .encrypt
-        .then(|| PassphraseInput::authority(&args.passphrase).choose("the authority's key"));
+    let passphrase = encrypt.then(|| input.choose("the authority's key"));
     let request = InitRequest {
         domain: args.domain.clone(),
         days: args.days,
@@ -45,6 +45,13 @@ fn table(authority: &Authority, args: &InitArgs, pki: &PkiDirectory) -> Result<(
     card.row("subject", authority.subject());
     card.row("key type", authority.key_type());
     card.row("sha256", authority.fingerprint());
+    card.row(
+        "key",
+        match is_encrypted(authority)? {
+            true => "encrypted with the passphrase",
+            false => "without a passphrase; --encrypt asks for one",
+        },
+    );
     card.row("valid until", Timestamp(authority.not_after()));
     card.row("roots", ca_file(args).display());
     card.text(format!("next: spice cluster tls add scheduler1{pki}"));
@@ -57,12 +64,19 @@ fn json(authority: &Authority, args: &InitArgs) -> Result<(), Failure> {
         "domain": authority.domain().as_str(),
         "generation": authority.generation(),
         "key_type": authority.key_type().as_str(),
+        "key_encrypted": is_encrypted(authority)?,
         "subject": authority.subject(),
         "fingerprint_sha256": authority.fingerprint(),
         "not_before": Timestamp(authority.not_before()).to_string(),
         "not_after": Timestamp(authority.not_after()).to_string(),
         "files": { "ca": ca_file(args) },
     }))
+}
+
+fn is_encrypted(authority: &Authority) -> Result<bool, Failure> {
+    authority
+        .has_passphrase()
+        .map_err(|error| explain_files(&error))
 }
 
 fn ca_file(args: &InitArgs) -> PathBuf {

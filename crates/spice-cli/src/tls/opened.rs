@@ -61,8 +61,12 @@ pub(super) fn explain_issue(error: &IssueError, pki: &PkiDirectory) -> Failure {
                  names or another role with `spice cluster tls add {name} --force{pki}`"
             ))
         }
+        IssueError::Namesake { other, .. } => failure.with_next(format!(
+            "keep to one of them: renew it with `spice cluster tls renew {other}{pki}`"
+        )),
         IssueError::NeverIssued(name) => failure.with_next(format!(
-            "issue one with `spice cluster tls add {name}{pki}`"
+            "see which nodes there are with `spice cluster tls list{pki}`, or issue it one with \
+             `spice cluster tls add {name}{pki}`"
         )),
         IssueError::Revoked { current } => failure.with_next(format!(
             "issue another one with `{}`",

@@ -30,6 +30,7 @@ pub(super) fn explain_open(error: &OpenError, pki: &PkiDirectory) -> Failure {
             failure.with_next("use the version of spice that wrote it, or a newer one")
         }
         OpenError::Settings(SettingsError::Damaged { .. })
+        | OpenError::SettingsLost { .. }
         | OpenError::Records(_)
         | OpenError::Certificate { .. } => failure.with_next(restore(pki)),
         _ if io_kind(error) == Some(ErrorKind::NotFound) => failure.with_next(restore(pki)),

@@ -5,8 +5,8 @@ use std::path::{self, Path};
 use std::time::SystemTime;
 
 use cluster_pki::{
-    Authority, Due, IssueError, Issued, IssuedRecord, NodeName, OutputError, RenewRequest,
-    Renewals, Timestamp,
+    Authority, Due, Existing, IssueError, Issued, IssuedRecord, NodeName, OutputError,
+    RenewRequest, Renewals, Timestamp,
 };
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::tls::interrupt::Interrupt;
 use crate::tls::opened::{Opened, explain_issue};
 use crate::tls::report::print_json;
-use crate::tls::{PkiDirectory, add, next_step, out_directory, progress};
+use crate::tls::{PkiDirectory, add, out_directory, progress};
 use crate::voice::Voice;
 
 pub(crate) fn run(args: &RenewArgs, voice: Voice) -> Result<(), Failure> {
@@ -32,6 +32,11 @@ pub(crate) fn run(args: &RenewArgs, voice: Voice) -> Result<(), Failure> {
         name,
         days: args.days,
         out: out_directory(&args.out).to_owned(),
+        existing: if args.force {
+            Existing::Replace
+        } else {
+            Existing::Require
+        },
     };
     let requests: Vec<_> = names.into_iter().map(request).collect();
     let bar = progress::bar(requests.len());
@@ -65,16 +70,22 @@ impl Outcome {
             add::warn(issued, voice);
         }
         match args.report.output {
-            ReportFormat::Table => self.table(args, &opened.pki)?,
+            ReportFormat::Table => self.table(args, opened)?,
             ReportFormat::Json => self.json()?,
         }
         self.end(args, opened, voice)
     }
 
-    fn table(&self, args: &RenewArgs, pki: &PkiDirectory) -> Result<(), Failure> {
+    fn table(&self, args: &RenewArgs, opened: &Opened) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         if self.0.renewed.is_empty() && self.0.refused.is_empty() {
-            return Ok(writeln!(out, "nothing is due")?);
+            let place = opened.authority.directory().display();
+            let nodes = opened.authority.due(Due::All, SystemTime::now()).len();
+            writeln!(
+                out,
+                "nothing is due: {place} has {nodes} certificates in use"
+            )?;
+            return Ok(());
         }
         if self.0.renewed.is_empty() {
             return Ok(());
@@ -95,7 +106,7 @@ impl Outcome {
             ["RENEWED", "SERIAL", "VALID UNTIL", "FILE"],
             &rows,
         )?;
-        writeln!(out, "\n{}", rollout(args, pki))?;
+        writeln!(out, "\n{}", rollout(args, &opened.pki))?;
         Ok(())
     }
 
@@ -139,11 +150,11 @@ fn explain(name: &NodeName, error: &IssueError, opened: &Opened, args: &RenewArg
     let newest = records.rfind(|record| record.name.canonical() == name.canonical());
     match (error, newest) {
         (IssueError::Output(OutputError::Missing { .. }), Some(record)) => {
-            let anew = next_step::add_again(record, &place);
+            let anew = format!("spice cluster tls renew {name} --force{place}");
             failure.with_next(match written_elsewhere(record, &args.out) {
                 true => format!(
                     "its files were written elsewhere: `spice cluster tls renew {name}{}`; or \
-                     write them anew with `{anew}`",
+                     write them here with `{anew}`",
                     place.with_files_of(record)
                 ),
                 false => format!(

@@ -106,27 +106,16 @@ fn table(revoked: &Revoked) -> Result<(), Failure> {
 fn rows(card: &mut Card, lists: &Lists) {
     card.row("crl", lists.crl.display());
     card.row("due again", Timestamp(lists.next_update));
-    if let Some(deny_list) = &lists.deny_list {
-        card.row("deny-list", deny_list.display());
-    }
+    card.row("deny-list", lists.deny_list.display());
 }
 
 /// How nodes come to know.
 fn pick_up(lists: &Lists) -> String {
-    let crl = quoted(&lists.crl);
-    let list = lists.deny_list.as_ref().unwrap_or(&lists.crl);
-    let (flag, file) = match &lists.deny_list {
-        Some(_) => ("--node-mtls-deny-list-file", quoted(list)),
-        None => ("--node-mtls-crl-file", crl.clone()),
-    };
-    let either = match &lists.deny_list {
-        Some(_) => format!(
-            "\nor with --node-mtls-crl-file {crl}, which is signed and must be written anew before it is due"
-        ),
-        None => String::new(),
-    };
+    let (deny_list, crl) = (quoted(&lists.deny_list), quoted(&lists.crl));
     format!(
-        "next: copy it to every node. One that was started with\n  {flag} {file}{either}\n\
+        "next: copy it to every node. One that was started with\n  \
+         --node-mtls-deny-list-file {deny_list}\n\
+         or with --node-mtls-crl-file {crl}, which is signed and must be written anew before it is due\n\
          follows within seconds and cuts the connections of revoked peers; others must be \
          restarted with it."
     )

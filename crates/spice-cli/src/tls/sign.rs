@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::args::{ReportFormat, SignArgs};
 use crate::failure::{Failure, FailureKind};
 use crate::tls::interrupt::Interrupt;
+use crate::tls::next_step::quoted;
 use crate::tls::opened::{Opened, explain_issue};
 use crate::tls::remedy::explain as explain_file;
 use crate::tls::report::{Card, print_json};
@@ -59,6 +60,15 @@ fn names(
 ) -> Result<RequestedNames, Failure> {
     if args.name.is_some() {
         return Ok(RequestedNames::Ignored);
+    }
+    if request.names().is_empty() {
+        let typed = format!(
+            "spice cluster tls sign {} --name {name}",
+            quoted(&args.request)
+        );
+        return Err(Failure::from_error(&IssueError::NoNames).with_next(format!(
+            "give it the names of its node with `{typed}`, and more with --host HOST"
+        )));
     }
     show(request, name, voice);
     let question = format!("Certify exactly these names for {name}?");

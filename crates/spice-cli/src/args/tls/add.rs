@@ -14,7 +14,7 @@ use crate::args::tls::{PassphraseArgs, PkiArgs, ReportArgs, roles};
 /// being asked for. Written are `ca.pem`, `NAME.pem` and `NAME-key.pem`, the last readable by its
 /// owner only; give all three to the node and to nobody else.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, aliases = ["create", "issue"])]
 pub(crate) struct AddArgs {
     /// The node: letters, digits, `-`, `_` and `.`.
     #[arg(value_name = "NAME", required_unless_present = "from")]

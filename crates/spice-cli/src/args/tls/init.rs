@@ -28,6 +28,7 @@ pub(crate) struct InitArgs {
     pub(crate) key_type: KeyType,
 
     /// Encrypt the authority's key with a passphrase, which every command that signs will need.
+    /// So does giving one.
     #[arg(long)]
     pub(crate) encrypt: bool,
 

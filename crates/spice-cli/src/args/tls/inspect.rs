@@ -12,7 +12,7 @@ use crate::args::tls::ReportArgs;
 /// what a node would object to at first sight, which key belongs to which certificate, and which
 /// certificate signed which. No secret part of a key is ever shown.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, alias = "show")]
 pub(crate) struct InspectArgs {
     /// The file; `-` reads the standard input.
     #[arg(value_name = "FILE")]

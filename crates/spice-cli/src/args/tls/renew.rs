@@ -48,6 +48,10 @@ pub(crate) struct RenewArgs {
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
 
+    /// Write the files anew where they are lost.
+    #[arg(long)]
+    pub(crate) force: bool,
+
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -78,6 +82,7 @@ const EXAMPLES: &str = "\
 Examples:
   spice cluster tls renew executor1
   spice cluster tls renew --all --within 30d --out /etc/spice
+  spice cluster tls renew executor1 --force --out recovered
   spice cluster tls renew --retiring";
 
 #[cfg(test)]

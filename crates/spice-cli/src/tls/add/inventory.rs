@@ -146,10 +146,24 @@ fn csv_entries(text: &str) -> Result<Vec<Raw>, String> {
         }
         let raw: Raw = record
             .deserialize(Some(&headers))
-            .map_err(|error| format!("{place}: {error}"))?;
+            .map_err(|error| format!("{place}: {}", field_error(&error, &headers)))?;
         entries.push(Raw { place, ..raw });
     }
     Ok(entries)
+}
+
+/// What is wrong with which field; the parser's own text counts octets.
+fn field_error(error: &csv::Error, headers: &csv::StringRecord) -> String {
+    let csv::ErrorKind::Deserialize { err, .. } = error.kind() else {
+        return error.to_string();
+    };
+    let field = err
+        .field()
+        .and_then(|at| headers.get(usize::try_from(at).ok()?));
+    match field {
+        Some(field) => format!("{field}: {}", err.kind()),
+        None => err.kind().to_string(),
+    }
 }
 
 fn yaml_entries(text: &str) -> Result<Vec<Raw>, String> {

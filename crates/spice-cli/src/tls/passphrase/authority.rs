@@ -1,5 +1,6 @@
 //! The passphrase of the authority's key.
 
+use std::env;
 use std::path::Path;
 
 use cluster_pki::{Passphrase, PassphraseError, PassphraseSource};
@@ -16,6 +17,11 @@ impl PassphraseInput {
             flag: "--passphrase-file",
             variable: "SPICE_CA_PASSPHRASE",
         }
+    }
+
+    /// Whether one was given without being asked for: who gives a passphrase wants it used.
+    pub(crate) fn is_given(&self) -> bool {
+        self.file.is_some() || env::var_os(self.variable).is_some_and(|text| !text.is_empty())
     }
 }
 
