@@ -1,6 +1,9 @@
-//! Programs of others against ours: TLS implementations against cluster-tls, and an unmodified
-//! Flight SQL client against a real node.
+//! Programs of others against ours: TLS implementations against cluster-tls, readers of
+//! certificates against the `spice` command, and an unmodified Flight SQL client against a real
+//! node.
 
+mod certificates;
+mod packages;
 mod tls;
 
 use std::fs;
@@ -13,21 +16,24 @@ use crate::binaries::{self, Profile};
 use crate::workspace::{Workspace, cache_dir, output, succeed};
 
 /// Pinned, so that a failure is ours and not a release of today.
-const REQUIREMENTS: [&str; 3] = [
+const REQUIREMENTS: [&str; 4] = [
     "adbc-driver-manager==1.13.0",
     "adbc-driver-flightsql==1.13.0",
     "pyarrow==26.0.1",
+    // Brings the schemas of the Kubernetes versions that the tests name.
+    "kubernetes-validate==1.37.0",
 ];
 
-/// Runs both checks; the one that builds less comes first.
+/// Runs all checks; those that build less come first.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     tls::run(workspace)?;
-    flight_sql(workspace)
+    let python = environment()?;
+    certificates::run(workspace, &python)?;
+    flight_sql(workspace, &python)
 }
 
-/// Builds `spiced`, prepares the Python environment and runs the script, which starts the node.
-fn flight_sql(workspace: &Workspace) -> Result<()> {
-    let python = environment()?;
+/// Builds `spiced` and runs the script, which starts the node.
+fn flight_sql(workspace: &Workspace, python: &Path) -> Result<()> {
     let directory = binaries::build(workspace, Profile::Dev)?;
     let mut command = Command::new(python);
     command

@@ -103,7 +103,11 @@ enum Command {
         /// One target instead of all: the name of a file in fuzz/fuzz_targets
         target: Option<String>,
     },
-    /// Run OpenSSL, GnuTLS and cfssl against cluster-tls, and an unmodified ADBC driver against a node
+    /// Run programs of others against ours, and `spice cluster tls` where it is killed
+    ///
+    /// OpenSSL, GnuTLS and cfssl talk with cluster-tls. OpenSSL, GnuTLS, Java and the schemas of
+    /// Kubernetes read what `spice cluster tls` writes, which is also killed, interrupted and left
+    /// without disk. An unmodified ADBC driver talks with a node.
     Interop,
     /// Write the manual pages of `spice`, one for each of its commands
     Man {

@@ -20,7 +20,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::files::{self, Access, FileError};
+use crate::files::{self, Access, FileError, StagedFile};
 use crate::name::NodeName;
 use crate::output::{Existing, NodeFiles, OutputError};
 use crate::passphrase::Passphrase;
@@ -164,8 +164,7 @@ impl Bundle {
             let path = path.to_owned();
             return Err(OutputError::Exists { path });
         }
-        let created = files::write_new(path, Access::Owner, &self.0);
-        Ok(created.inspect_err(|error| discard(path, error))?)
+        Ok(StagedFile::write(path, Access::Owner, &self.0)?.publish_new()?)
     }
 
     fn joined(parts: &[&str]) -> Self {
@@ -229,14 +228,6 @@ impl Key {
 
     fn pem(&self) -> Result<Zeroizing<String>, BundleError> {
         encode(self.label, &self.der)
-    }
-}
-
-/// Removes what a full disk left of a new file: half a bundle is none.
-fn discard(path: &Path, error: &FileError) {
-    if error.action != "create" {
-        // The error that came first is the one to tell.
-        let _ = files::remove(path);
     }
 }
 

@@ -56,14 +56,6 @@ impl Access {
     }
 }
 
-/// Creates a file that must not exist, and makes it durable.
-pub(crate) fn write_new(path: &Path, access: Access, content: &[u8]) -> Result<(), FileError> {
-    create(path, access, content)?
-        .sync_all()
-        .map_err(|source| FileError::new("write", path, source))?;
-    sync_directory(parent(path))
-}
-
 /// Creates a file that must not exist.
 fn create(path: &Path, access: Access, content: &[u8]) -> Result<File, FileError> {
     let failed = |action| move |source| FileError::new(action, path, source);
@@ -252,7 +244,7 @@ mod tests {
         fs::write(&file, "old").unwrap();
         symlink(dir.path().join("nowhere"), &link).unwrap();
         for path in [file, link] {
-            let error = write_new(&path, Access::Owner, b"x").unwrap_err();
+            let error = create(&path, Access::Owner, b"x").unwrap_err();
             assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
         }
     }
@@ -261,7 +253,7 @@ mod tests {
     fn reads_a_secret_only_from_an_owner_only_regular_file() {
         let dir = tempfile::tempdir().unwrap();
         let (key, link) = (dir.path().join("key"), dir.path().join("link"));
-        write_new(&key, Access::Owner, b"secret").unwrap();
+        create(&key, Access::Owner, b"secret").unwrap();
         symlink(&key, &link).unwrap();
         assert_eq!(read_owner_only(&key).unwrap().as_str(), "secret");
         assert!(read_owner_only(&link).is_err());

@@ -163,9 +163,9 @@ fn stage_copy(
 
 /// Writes key and certificate of a root, which belong to nothing until the settings name them.
 ///
-/// The key is created exclusively, so that none is ever overwritten. The certificate appears whole
-/// or not at all: every root is read to tell whose `ca.pem` is whose, and half of one would be in
-/// the way forever.
+/// Both appear whole or not at all: every root is read to tell whose `ca.pem` is whose, and half
+/// of one would be in the way forever. The number is above all that were taken, and the lock is
+/// held: a key takes the place of none.
 pub(super) fn store_root(
     directory: &Path,
     generation: u64,
@@ -175,16 +175,14 @@ pub(super) fn store_root(
     let sealed = secret.map(|secret| passphrase::seal(&minted.key_pem, secret));
     let sealed = sealed.transpose()?;
     let key = sealed.as_ref().unwrap_or(&minted.key_pem);
-    let (certificate, pem) = (
-        certificate_file(directory, generation),
-        &minted.certificate_pem,
-    );
-    files::write_new(
-        &key_file(directory, generation),
+    let path = key_file(directory, generation);
+    files::replace(&path, Access::Owner, key.as_bytes())?;
+    let path = certificate_file(directory, generation);
+    Ok(files::replace(
+        &path,
         Access::Owner,
-        key.as_bytes(),
-    )?;
-    Ok(files::replace(&certificate, Access::Owner, pem.as_bytes())?)
+        minted.certificate_pem.as_bytes(),
+    )?)
 }
 
 /// Why a root could not be written.

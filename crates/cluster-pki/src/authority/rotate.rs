@@ -151,6 +151,28 @@ impl Authority {
         Ok(self.retiring.as_ref().map(info))
     }
 
+    /// Writes the `ca.pem` of a rotation that is under way, where a run died after it had recorded
+    /// the new root; `None` where the directory has it.
+    ///
+    /// # Errors
+    ///
+    /// [`RotationError::NotUnderWay`] where there is no such rotation; what went wrong with a file.
+    pub fn resume_rotation(
+        &self,
+        out: &Path,
+        now: SystemTime,
+    ) -> Result<Option<Begun>, RotateError> {
+        if self.retiring.is_none() {
+            return Err(RotationError::NotUnderWay.into());
+        }
+        output::make_directory(out, &self.directory)?;
+        let Some(roots) = self.roots_file()?.stage(&output::ca_file(out))? else {
+            return Ok(None);
+        };
+        roots.publish()?;
+        self.begun(out, now).map(Some)
+    }
+
     /// Ends a rotation: the retiring root is believed no more, and its key is destroyed.
     ///
     /// Where a run died after it had recorded the end, this does what that run left to do.

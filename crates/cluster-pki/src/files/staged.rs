@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::{mem, panic, thread};
 
-use super::{Access, FileError, create, parent, sync_directory};
+use super::{Access, FileError, create, exists, parent, sync_directory};
 
 /// A complete file under a temporary name beside its target.
 ///
@@ -52,7 +52,26 @@ impl StagedFile {
         sync_directory(parent(&self.target))
     }
 
-    /// The same for a file that is recorded: its directory is yet to be synced, and where the name
+    /// The same where nothing has the name yet; what has it stays.
+    pub(crate) fn publish_new(self) -> Result<(), FileError> {
+        let fail = |source| FileError::new("create", &self.target, source);
+        match fs::hard_link(&self.temporary, &self.target) {
+            Ok(()) => {}
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(fail(source));
+            }
+            // Some file systems have no links. A rename would replace, so somebody has to look.
+            Err(_) if exists(&self.target)? => {
+                return Err(fail(io::ErrorKind::AlreadyExists.into()));
+            }
+            Err(_) => self.take_name()?,
+        }
+        let parent = parent(&self.target).to_owned();
+        drop(self);
+        sync_directory(&parent)
+    }
+
+    /// The same as [`publish`](Self::publish) for a file that is recorded: its directory is yet to be synced, and where the name
     /// cannot be had it stays under its temporary one. There is no second copy of a key.
     pub(crate) fn rename(self) -> Result<(), FileError> {
         let renamed = self.take_name();
@@ -147,6 +166,22 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_has_its_mode_and_replaces_neither_a_file_nor_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = |name: &str| StagedFile::write(&dir.path().join(name), Access::Owner, b"new");
+        fs::write(dir.path().join("file"), "old").unwrap();
+        symlink(dir.path().join("nowhere"), dir.path().join("link")).unwrap();
+        for name in ["file", "link"] {
+            let error = stage(name).unwrap().publish_new().unwrap_err();
+            assert_eq!(error.source.kind(), io::ErrorKind::AlreadyExists);
+        }
+        stage("fresh").unwrap().publish_new().unwrap();
+        assert_eq!(mode(&dir.path().join("fresh")), 0o600);
+        assert_eq!(fs::read_to_string(dir.path().join("file")).unwrap(), "old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::args::{BundleArgs, BundleForm, Destination, ReportFormat};
 use crate::failure::Failure;
+use crate::tls::interrupt::Interrupt;
 use crate::tls::next_step::quoted;
 use crate::tls::out_directory;
 use crate::tls::passphrase::PassphraseInput;
@@ -23,6 +24,7 @@ pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
     match &args.destination {
         Destination::Stdout => print(&bundle, &args.form),
         Destination::File(path) => {
+            let _interrupt = Interrupt::hold()?;
             bundle
                 .write(path, args.existing)
                 .map_err(|error| explain_output(&error))?;

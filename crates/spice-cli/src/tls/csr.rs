@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::args::{CsrArgs, ReportFormat};
 use crate::failure::Failure;
+use crate::tls::interrupt::Interrupt;
 use crate::tls::next_step::quoted;
 use crate::tls::out_directory;
 use crate::tls::report::{Card, print_json};
@@ -13,6 +14,7 @@ use crate::tls::report::{Card, print_json};
 pub(crate) fn run(args: CsrArgs) -> Result<(), Failure> {
     let format = args.report.output;
     let plan = plan(args);
+    let _interrupt = Interrupt::hold()?;
     let made = plan.make().map_err(|error| explain(&error, &plan))?;
     match format {
         ReportFormat::Table => table(&made),

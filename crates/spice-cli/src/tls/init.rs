@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::{InitArgs, ReportFormat};
 use crate::failure::Failure;
+use crate::tls::interrupt::Interrupt;
 use crate::tls::opened::explain_output;
 use crate::tls::passphrase::PassphraseInput;
 use crate::tls::remedy::{explain as explain_files, explain_lock, explain_open};
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
         out: Some(out_directory(&args.out).to_owned()),
         passphrase: passphrase.transpose()?,
     };
+    let _interrupt = Interrupt::hold()?;
     let authority = Authority::init(pki.path(), &request, SystemTime::now())
         .map_err(|error| explain(&error, &pki))?;
     match args.report.output {

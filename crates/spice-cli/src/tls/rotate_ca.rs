@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use cluster_pki::{
-    Aborted, Begun, NodeName, Passphrase, RootInfo, Rotation, RotationRequest, Timestamp,
+    Aborted, Authority, Begun, NodeName, Passphrase, RootInfo, RotateError, Rotation,
+    RotationError, RotationRequest, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ fn start(args: &StartArgs) -> Result<(), Failure> {
         out: out_directory(&args.step.out).to_owned(),
     };
     let _interrupt = Interrupt::hold()?;
-    let begun = opened.authority.start_rotation(&request, SystemTime::now());
+    let begun = start_or_resume(&mut opened.authority, &request, SystemTime::now());
     let begun = begun.map_err(|error| explain_rotate(&error, &opened.pki))?;
     let title = format!(
         "root {} signs from now on",
@@ -50,6 +51,22 @@ fn start(args: &StartArgs) -> Result<(), Failure> {
         has_lists,
     }
     .report(args.step.report.output, &opened.pki)
+}
+
+/// A rotation is begun once. Where a crash left it without its `ca.pem`, that is written when it is
+/// asked for again.
+fn start_or_resume(
+    authority: &mut Authority,
+    request: &RotationRequest,
+    now: SystemTime,
+) -> Result<Begun, RotateError> {
+    let begun = authority.start_rotation(request, now);
+    if let Err(RotateError::Rotation(RotationError::UnderWay { .. })) = &begun
+        && let Some(resumed) = authority.resume_rotation(&request.out, now)?
+    {
+        return Ok(resumed);
+    }
+    begun
 }
 
 /// One passphrase for both roots, since both keys are opened while the rotation lasts.

@@ -59,8 +59,13 @@ impl Home {
         home
     }
 
+    /// What has both directories.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     pub(crate) fn home(&self) -> PathBuf {
-        self.root.path().join("home")
+        self.root().join("home")
     }
 
     pub(crate) fn pki(&self) -> PathBuf {
@@ -68,7 +73,7 @@ impl Home {
     }
 
     pub(crate) fn work(&self) -> PathBuf {
-        self.root.path().join("work")
+        self.root().join("work")
     }
 
     pub(crate) fn files(&self) -> Vec<String> {
