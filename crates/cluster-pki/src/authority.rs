@@ -11,6 +11,7 @@
 mod init;
 mod issue;
 mod plan;
+mod published;
 mod recover;
 mod renew;
 mod revoke;
@@ -36,7 +37,7 @@ use crate::settings::{Settings, SettingsError};
 use crate::standing::{self, Certificate};
 
 pub use self::init::{InitError, InitRequest};
-pub use self::issue::{BatchError, IssueError, Issued, LeafRequest};
+pub use self::issue::{BatchError, Identity, IssueError, Issued, LeafRequest};
 pub use self::renew::{Due, RenewRequest, Renewals};
 pub use self::revoke::{Lists, ListsRequest, RevokeError, RevokeTarget, Revoked};
 pub use self::rotate::{Begun, RootInfo, RotateError, Rotation, RotationRequest};
@@ -107,18 +108,27 @@ impl Authority {
         Ok(authority)
     }
 
-    /// Opens the keys of the roots, asking for the passphrase of one that has any.
+    /// Opens the key of the root that signs, asking for the passphrase if it has one: for
+    /// certificates.
     ///
-    /// A key without a passphrase needs no unlocking. The keys stay open as long as the value
-    /// lives. During a rotation, the key of the root on its way out may be lost: it is needed for
-    /// revocation lists alone, and missed where they are made.
+    /// A key without a passphrase needs no unlocking. It stays open as long as the value lives.
     ///
     /// # Errors
     ///
     /// [`KeyError`] names the key file and what is wrong with it, or with the passphrase.
     pub fn unlock(&mut self, passphrases: &mut dyn PassphraseSource) -> Result<(), KeyError> {
-        self.keys
-            .open(&self.directory, &self.signing, passphrases)?;
+        self.keys.open(&self.directory, &self.signing, passphrases)
+    }
+
+    /// The same, and the key of the root that a rotation takes out of use: for revocation lists,
+    /// of which each root signs its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`unlock`](Authority::unlock). A key file of the retiring root that is lost is
+    /// missed where a list is made.
+    pub fn unlock_lists(&mut self, passphrases: &mut dyn PassphraseSource) -> Result<(), KeyError> {
+        self.unlock(passphrases)?;
         let Some(retiring) = &self.retiring else {
             return Ok(());
         };

@@ -22,7 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::files::{self, Access, FileError, StagedFile};
 use crate::name::NodeName;
-use crate::output::{Existing, NodeFiles, OutputError};
+use crate::output::{self, Existing, NodeFiles, OutputError};
 use crate::passphrase::Passphrase;
 
 pub use self::kubernetes::{Namespace, SecretForm, SecretName, SecretNameError, SecretTarget};
@@ -144,6 +144,7 @@ impl Bundle {
     /// [`OutputError::Exists`] unless an existing file is to be replaced; whatever the error, a
     /// file that was there is there unchanged.
     pub fn write(&self, path: &Path, existing: Existing) -> Result<(), OutputError> {
+        output::refuse_pki_directory(files::parent(path))?;
         match existing {
             Existing::Refuse => self.create(path),
             Existing::Require if !files::exists(path)? => Err(OutputError::Missing {

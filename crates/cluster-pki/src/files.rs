@@ -71,16 +71,29 @@ fn create(path: &Path, access: Access, content: &[u8]) -> Result<File, FileError
 
 /// Reads a small text, or `None` where there is no file.
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, FileError> {
+    read_up_to(path, READ_LIMIT_BYTES)
+}
+
+/// The same for a file of the authority's own, which may grow as it likes.
+pub(crate) fn read_records(path: &Path) -> Result<Option<String>, FileError> {
+    read_up_to(path, u64::MAX)
+}
+
+fn read_up_to(path: &Path, limit: u64) -> Result<Option<String>, FileError> {
     let mut text = String::new();
     // Looked at first: to open a pipe is to wait for somebody who writes to it.
     match fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() > limit => {
+            let source = io::Error::other("it is too large");
+            return Err(FileError::new("read", path, source));
+        }
         Ok(found) if found.is_file() => {}
         Ok(_) => return Err(FileError::new("read", path, not_regular())),
         Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(FileError::new("read", path, source)),
     }
     let file = File::open(path).map_err(|source| FileError::new("read", path, source))?;
-    file.take(READ_LIMIT_BYTES)
+    file.take(limit)
         .read_to_string(&mut text)
         .map_err(|source| FileError::new("read", path, source))?;
     Ok(Some(text))
@@ -117,9 +130,15 @@ pub(crate) fn read_owner_only(path: &Path) -> Result<Zeroizing<String>, FileErro
         ))));
     }
     // Room for the whole file at once: a growing buffer would leave copies behind.
-    let room = usize::try_from(opened.len().min(READ_LIMIT_BYTES)).unwrap_or(0) + 1;
+    let room = usize::try_from(opened.len().min(SECRET_LIMIT_BYTES)).unwrap_or(0) + 1;
     let mut text = Zeroizing::new(String::with_capacity(room));
-    file.read_to_string(&mut text).map_err(fail)?;
+    if opened.len() > SECRET_LIMIT_BYTES {
+        return Err(fail(io::Error::other("it is too large for a key")));
+    }
+    (&mut file)
+        .take(SECRET_LIMIT_BYTES)
+        .read_to_string(&mut text)
+        .map_err(fail)?;
     Ok(text)
 }
 
@@ -180,6 +199,24 @@ pub(crate) fn names_in(path: &Path) -> Result<Vec<String>, FileError> {
     Ok(names)
 }
 
+/// Whether nobody but root and the owner of another directory can change what a path leads to:
+/// every directory on the way is theirs, and closed to others or sticky.
+pub(crate) fn is_trusted(path: &Path, owners: &Path) -> Result<bool, FileError> {
+    let look = |path: &Path| {
+        fs::symlink_metadata(path).map_err(|source| FileError::new("read", path, source))
+    };
+    let owner = look(owners)?.uid();
+    for directory in path.ancestors().filter(|path| *path != Path::new("")) {
+        let found = look(directory)?;
+        let is_theirs = found.uid() == owner || found.uid() == 0;
+        let is_closed = found.mode() & OTHERS_WRITE == 0 || found.mode() & STICKY != 0;
+        if !found.is_dir() || !is_theirs || !is_closed {
+            return Ok(false);
+        }
+    }
+    Ok(look(path)?.mode() & OTHERS_WRITE == 0)
+}
+
 /// Whether two paths lead to the same directory, by whatever links.
 pub(crate) fn is_same(one: &Path, other: &Path) -> Result<bool, FileError> {
     let id = |path: &Path| {
@@ -194,7 +231,8 @@ pub(crate) fn is_same(one: &Path, other: &Path) -> Result<bool, FileError> {
     Ok(id(one)? == id(other)?)
 }
 
-fn parent(path: &Path) -> &Path {
+/// The directory of a path; that of a bare name is the current one.
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -223,8 +261,13 @@ fn is_unsupported(error: &io::Error) -> bool {
 
 /// The mode bits of group and others.
 const OTHERS: u32 = 0o077;
+const OTHERS_WRITE: u32 = 0o022;
+const STICKY: u32 = 0o1000;
 
-/// Far above an index of a hundred thousand certificates; a device file ends here.
+/// Far above an RSA key of any size.
+const SECRET_LIMIT_BYTES: u64 = 64 * 1024;
+
+/// Far above any bundle of roots and any list; a device file ends here.
 const READ_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
 #[cfg(test)]

@@ -50,6 +50,10 @@ pub struct IssuedRecord {
     /// Who made its key.
     #[serde(default)]
     pub key: KeyOrigin,
+    /// SHA-256 of the public key of a request, lower-case hexadecimal digits; keys that the
+    /// authority makes are never seen twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
     /// Where its files were put, an absolute path, where that is text: if the run died there, the
     /// next one completes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,6 +116,11 @@ impl Index {
         self.newest_of(&name.canonical())
     }
 
+    /// The newest certificate of each node.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &IssuedRecord> {
+        self.newest.values().filter_map(|at| self.records.get(*at))
+    }
+
     /// The same by the canonical name.
     pub(crate) fn newest_of(&self, canonical: &str) -> Option<&IssuedRecord> {
         self.records.get(*self.newest.get(canonical)?)
@@ -155,6 +164,7 @@ mod tests {
             generation: 1,
             days: Days::LEAF_DEFAULT,
             key: KeyOrigin::Authority,
+            public_key: None,
             directory: None,
         }
     }

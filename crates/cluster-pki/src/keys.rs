@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use crate::files::{self, FileError};
-use crate::passphrase::{self, PassphraseError, PassphraseSource};
+use crate::passphrase::{self, NoPassphrase, PassphraseError, PassphraseSource};
 use crate::root::{Root, key_file};
 
 /// A key and the name that it signs for.
@@ -77,6 +77,16 @@ pub enum KeyError {
 pub(crate) fn is_sealed(directory: &Path, root: &Root) -> Result<bool, FileError> {
     let pem = files::read_owner_only(&key_file(directory, root.generation))?;
     Ok(passphrase::is_sealed(&pem))
+}
+
+/// Checks that the key of a root is there and, as far as that can be seen without a passphrase,
+/// that it is the right one.
+pub(crate) fn check(directory: &Path, root: &Root) -> Result<(), KeyError> {
+    if is_sealed(directory, root)? {
+        return Ok(());
+    }
+    let key = key_file(directory, root.generation);
+    load(&key, root, &mut NoPassphrase).map(drop)
 }
 
 fn load(

@@ -65,9 +65,9 @@ mod timestamp;
 mod usages;
 
 pub use crate::authority::{
-    Authority, BatchError, Begun, Due, InitError, InitRequest, IssueError, Issued, LeafRequest,
-    Lists, ListsRequest, OpenError, RenewRequest, Renewals, RequestedNames, RevokeError,
-    RevokeTarget, Revoked, RootInfo, RotateError, Rotation, RotationRequest,
+    Authority, BatchError, Begun, Due, Identity, InitError, InitRequest, IssueError, Issued,
+    LeafRequest, Lists, ListsRequest, OpenError, RenewRequest, Renewals, RequestedNames,
+    RevokeError, RevokeTarget, Revoked, RootInfo, RotateError, Rotation, RotationRequest,
 };
 pub use crate::bundle::{
     Bundle, BundleError, Namespace, NodeBundle, SecretForm, SecretName, SecretNameError,

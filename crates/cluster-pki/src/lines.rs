@@ -41,14 +41,14 @@ pub enum RecordError {
 /// Without it a file that was lost would be one that has no records yet.
 pub(crate) fn create(path: &Path) -> Result<(), RecordError> {
     if !files::exists(path)? {
-        files::write_new(path, Access::Owner, b"")?;
+        files::replace(path, Access::Owner, b"")?;
     }
     Ok(())
 }
 
 /// Whether there is a file with records.
 pub(crate) fn has_records(path: &Path) -> Result<bool, RecordError> {
-    Ok(files::read_optional(path)?.is_some_and(|text| !text.is_empty()))
+    Ok(files::read_records(path)?.is_some_and(|text| !text.is_empty()))
 }
 
 /// Reads every record.
@@ -56,7 +56,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordErr
     let missing = || RecordError::Missing {
         path: path.to_owned(),
     };
-    let text = files::read_optional(path)?.ok_or_else(missing)?;
+    let text = files::read_records(path)?.ok_or_else(missing)?;
     let records = text
         .lines()
         .enumerate()

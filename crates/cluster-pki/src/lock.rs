@@ -1,6 +1,6 @@
 //! One run at a time on one PKI directory.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,10 @@ impl DirectoryLock {
 
     pub(crate) fn acquire(directory: &Path, patience: Duration) -> Result<Self, LockError> {
         let path = directory.join(FILE_NAME);
+        if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let source = io::Error::other("it is not a regular file");
+            return Err(FileError::new("lock", &path, source).into());
+        }
         let file = OpenOptions::new()
             .write(true)
             .create(true)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::files::{self, Access, FileError, StagedFile};
 use crate::mint::Minted;
 use crate::name::NodeName;
+use crate::settings::Settings;
 
 /// What to do with files that are already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +77,15 @@ pub enum OutputError {
         /// The file.
         path: PathBuf,
     },
+    /// A list has serial numbers that the records do not know: they are those of an old copy, or
+    /// somebody added lines. A new list would let those in again.
+    #[error("{} denies {count} certificates that these records do not", path.display())]
+    ListKnowsMore {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+    },
     /// Something other than a file has that name.
     #[error("{} is a directory", path.display())]
     Directory {
@@ -120,10 +130,13 @@ impl StagedNode {
     /// The certificate comes last: where it is new, its key is there too. What is here is durable
     /// when its directory is.
     pub(crate) fn rename(self) -> Result<(), FileError> {
-        if let Some(key) = self.key {
-            key.rename()?;
+        match self.key.map_or(Ok(()), StagedFile::rename) {
+            Ok(()) => self.certificate.rename(),
+            Err(error) => {
+                self.certificate.leave();
+                Err(error)
+            }
         }
-        self.certificate.rename()
     }
 }
 
@@ -143,6 +156,15 @@ pub(crate) fn make_directory(path: &Path, pki: &Path) -> Result<(), OutputError>
     // A node that is named like the authority's own files would replace them there.
     if files::is_same(path, pki)? {
         let path = pki.to_owned();
+        return Err(OutputError::PkiDirectory { path });
+    }
+    Ok(())
+}
+
+/// Refuses a directory that has an authority, whichever.
+pub(crate) fn refuse_pki_directory(path: &Path) -> Result<(), OutputError> {
+    if files::exists(&Settings::path(path))? {
+        let path = path.to_owned();
         return Err(OutputError::PkiDirectory { path });
     }
     Ok(())

@@ -30,6 +30,11 @@ pub enum Warning {
     },
     /// It is valid for less than a day from now.
     ShorterThanADay,
+    /// The `ca.pem` beside it has roots of others: nodes that use it believe their certificates too.
+    OtherRoots {
+        /// How many.
+        count: usize,
+    },
 }
 
 impl fmt::Display for Warning {
@@ -39,6 +44,13 @@ impl fmt::Display for Warning {
                 let end = Timestamp(*not_after);
                 write!(out, "shortened to {end}, when the authority itself ends")
             }
+            Self::OtherRoots { count: 1 } => out.write_str(
+                "its ca.pem has a root of another authority, whose certificates nodes will believe",
+            ),
+            Self::OtherRoots { count } => write!(
+                out,
+                "its ca.pem has {count} roots of others, whose certificates nodes will believe"
+            ),
             Self::ShorterThanADay => out.write_str("valid for less than a day"),
         }
     }

@@ -19,9 +19,8 @@ use crate::files::{self, Access, FileError, StagedFile};
 use crate::key_type::KeyType;
 use crate::mint::{self, MintError, hex};
 use crate::name::{Domain, Host, NodeName};
-use crate::output::{Existing, OutputError};
+use crate::output::{self, Existing, OutputError};
 use crate::policy::{self, Localhost};
-use crate::settings::Settings;
 
 pub(crate) use self::contents::Contents;
 pub use self::contents::RefusedName;
@@ -171,10 +170,7 @@ fn mint(name: &NodeName, names: &[Name], key_type: KeyType) -> Result<Minted, Mi
 /// Checks everything that can be checked before a key is made.
 fn check(out: &Path, files: &RequestFiles, existing: Existing) -> Result<(), OutputError> {
     // A node that is named like the authority's own files would replace them there.
-    if files::exists(&Settings::path(out))? {
-        let path = out.to_owned();
-        return Err(OutputError::PkiDirectory { path });
-    }
+    output::refuse_pki_directory(out)?;
     for path in [&files.request, &files.key] {
         let path = path.to_owned();
         match existing {

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::files::{self, Access, StagedFile};
+use crate::files::{self, Access, FileError, StagedFile};
 use crate::output::OutputError;
 use crate::root::Root;
 
@@ -59,6 +59,13 @@ impl Roots {
                 path: path.to_owned(),
             }),
         }
+    }
+
+    /// How many roots of others a file has, which stay in it.
+    pub(crate) fn others(&self, path: &Path) -> Result<usize, FileError> {
+        let text = files::read_optional(path)?.unwrap_or_default();
+        let found = CertificateDer::pem_slice_iter(text.as_bytes()).flatten();
+        Ok(found.filter(|root| !self.known.contains(root)).count())
     }
 
     /// The same question without an answer on disk.

@@ -10,7 +10,8 @@
 //!        new root in use       +--- Overlap(new), which ends by finish too
 //! ```
 //!
-//! All of it is a pure function of the roots and of the certificates in use; the authority writes
+//! All of it is a pure function of the roots and of the certificates, and no clock has a say in
+//! what is dropped: one that is ahead would call every certificate expired. The authority writes
 //! down what comes out.
 
 use std::time::SystemTime;
@@ -37,6 +38,20 @@ pub(crate) struct Retiring {
     pub(crate) generation: u64,
     #[serde(rename = "since_unix_s", with = "unix_seconds")]
     pub(crate) since: SystemTime,
+    /// Whether an abort made the new root the one on its way out.
+    #[serde(default)]
+    pub(crate) way: Way,
+}
+
+/// Which of two roots an overlap leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Way {
+    /// To the new one.
+    #[default]
+    Forward,
+    /// Back to the old one.
+    Back,
 }
 
 /// The certificate that a node has in use, as far as a rotation is concerned.
@@ -72,6 +87,12 @@ pub enum RotationError {
     /// None is under way.
     #[error("no rotation is under way")]
     NotUnderWay,
+    /// It was aborted before, and nodes have certificates of the root that was given up.
+    #[error("the rotation has turned back to root {signing} already")]
+    TurnedBack {
+        /// The root that signs again.
+        signing: u64,
+    },
     /// Nodes would be cut off.
     #[error("{} not renewed yet: {}", count(nodes), list(nodes))]
     NotRenewed {
@@ -108,7 +129,7 @@ impl RootState {
                 retiring: retiring.generation,
             });
         }
-        Ok(Self::overlap(new, self.generation, now))
+        Ok(Self::overlap(new, self.generation, now, Way::Forward))
     }
 
     /// The retiring root is believed no more, unless a node that is not to be abandoned has
@@ -134,16 +155,24 @@ impl RootState {
         }
     }
 
-    /// Back to the old root: at once where nobody relies on the new one, otherwise by way of
-    /// another overlap.
+    /// Back to the old root: at once where nobody can have a certificate of the new one, otherwise
+    /// by way of another overlap. `issued` are all certificates that were not revoked.
     pub(crate) fn aborted(
         self,
-        in_use: &[InUse],
+        issued: &[InUse],
         now: SystemTime,
     ) -> Result<(Self, Aborted), RotationError> {
-        let old = self.retiring()?.generation;
-        if in_use.iter().any(|leaf| leaf.generation == self.generation) {
-            let back = Self::overlap(old, self.generation, now);
+        let Retiring {
+            generation: old,
+            way,
+            ..
+        } = self.retiring()?;
+        if way == Way::Back {
+            let signing = self.generation;
+            return Err(RotationError::TurnedBack { signing });
+        }
+        if issued.iter().any(|leaf| leaf.generation == self.generation) {
+            let back = Self::overlap(old, self.generation, now, Way::Back);
             return Ok((back, Aborted::TurnedBack));
         }
         Ok((Self::stable(old), Aborted::Undone))
@@ -160,10 +189,11 @@ impl RootState {
         self.retiring.ok_or(RotationError::NotUnderWay)
     }
 
-    fn overlap(signing: u64, retiring: u64, since: SystemTime) -> Self {
+    fn overlap(signing: u64, retiring: u64, since: SystemTime, way: Way) -> Self {
         let retiring = Retiring {
             generation: retiring,
             since,
+            way,
         };
         Self {
             generation: signing,
@@ -214,7 +244,11 @@ mod tests {
     }
 
     fn overlap(signing: u64, retiring: u64) -> RootState {
-        RootState::overlap(signing, retiring, NOW)
+        RootState::overlap(signing, retiring, NOW, Way::Forward)
+    }
+
+    fn turned_back(signing: u64, retiring: u64) -> RootState {
+        RootState::overlap(signing, retiring, NOW, Way::Back)
     }
 
     #[test]
@@ -274,7 +308,10 @@ mod tests {
         let table: [Row<'_>; 3] = [
             (&[], (stable(1), Aborted::Undone)),
             (&[("a", 1)], (stable(1), Aborted::Undone)),
-            (&[("a", 1), ("b", 2)], (overlap(1, 2), Aborted::TurnedBack)),
+            (
+                &[("a", 1), ("b", 2)],
+                (turned_back(1, 2), Aborted::TurnedBack),
+            ),
         ];
         for (in_use, expected) in table {
             let aborted = overlap(2, 1).aborted(&leaves(in_use), NOW);
@@ -284,9 +321,15 @@ mod tests {
 
     #[test]
     fn what_turned_back_is_finished_when_nothing_of_the_new_root_is_left() {
-        let back = overlap(1, 2);
+        let back = turned_back(1, 2);
         assert!(back.finished(&leaves(&[("b", 2)]), &[]).is_err());
         assert_eq!(back.finished(&leaves(&[("b", 1)]), &[]), Ok(stable(1)));
+    }
+
+    #[test]
+    fn what_turned_back_does_not_turn_again() {
+        let refused = turned_back(1, 2).aborted(&[], NOW);
+        assert_eq!(refused, Err(RotationError::TurnedBack { signing: 1 }));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What became of a certificate: whether it is in use, and for how long.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use crate::index::IssuedRecord;
@@ -97,16 +97,34 @@ pub(crate) fn certificates<'a>(
     issued.iter().enumerate().map(certificate).collect()
 }
 
-/// The certificates that nodes are to use, as a rotation looks at them.
-pub(crate) fn in_use(certificates: &[Certificate<'_>]) -> Vec<InUse> {
-    let used = certificates
+/// Every certificate that was not revoked, as a rotation looks at them.
+pub(crate) fn unrevoked(issued: &[IssuedRecord], revocations: &Revocations) -> Vec<InUse> {
+    let revoked: HashSet<&str> = revocations
+        .records()
         .iter()
-        .filter(|certificate| certificate.standing.is_in_use());
-    used.map(|certificate| InUse {
-        name: certificate.record.name.clone(),
-        generation: certificate.record.generation,
-    })
-    .collect()
+        .map(|record| record.serial.as_str())
+        .collect();
+    issued
+        .iter()
+        .filter(|record| !revoked.contains(record.serial.as_str()))
+        .map(|record| InUse {
+            name: record.name.clone(),
+            generation: record.generation,
+        })
+        .collect()
+}
+
+/// The newest of each node's: what it would be left with. Whether its dates are over is not asked:
+/// a clock that is ahead must not cut off everybody.
+pub(crate) fn in_use(unrevoked: Vec<InUse>) -> Vec<InUse> {
+    let mut seen = HashSet::new();
+    let mut newest: Vec<_> = unrevoked
+        .into_iter()
+        .rev()
+        .filter(|leaf| seen.insert(leaf.name.canonical()))
+        .collect();
+    newest.reverse();
+    newest
 }
 
 fn by_dates(record: &IssuedRecord, is_newest: bool, now: SystemTime) -> Standing {
@@ -152,6 +170,7 @@ mod tests {
             generation: 1,
             days: Days::ONE,
             key: KeyOrigin::Authority,
+            public_key: None,
             directory: None,
         }
     }
@@ -190,11 +209,11 @@ mod tests {
         ];
         assert_eq!(standings, expected);
         assert_eq!(found[5].revoked, Some(&revoked));
-        let used: Vec<_> = in_use(&found)
+        let used: Vec<_> = in_use(unrevoked(&issued, &revocations))
             .iter()
             .map(|used| used.name.to_string())
             .collect();
-        assert_eq!(used, ["valid", "expiring", "Renewed", "late"]);
+        assert_eq!(used, ["valid", "expiring", "expired", "Renewed", "late"]);
     }
 
     #[test]
@@ -219,6 +238,9 @@ mod tests {
         revocations.append(vec![revoked]).unwrap();
         let found = certificates(&issued, &revocations, RootState::stable(1), at(100));
         assert_eq!(found[0].standing, Standing::Replaced);
-        assert!(in_use(&found).is_empty());
+        assert!(!found[0].is_newest);
+        // A rotation asks what the node may still have, and that is the older one.
+        let left = in_use(unrevoked(&issued, &revocations));
+        assert_eq!(left.len(), 1);
     }
 }

@@ -85,9 +85,24 @@ impl Voice {
 
 /// One write, so that lines of several processes do not run into each other.
 fn say(line: &impl Display) {
+    let line = printable(&line.to_string());
     let _ = io::stderr()
         .lock()
         .write_all(format!("{line}\n").as_bytes());
+}
+
+/// A text with its control characters escaped, but for the ends of lines: names of files and
+/// fields of strangers must not steer a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && character != '\n' {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use cluster_tls::Role;
+use cluster_tls::{Name, Role};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::plan::{Plan, Subject};
+use super::recover::is_key_of;
 use crate::authority::{Authority, OpenError};
 use crate::days::Days;
 use crate::files::{self, FileError};
@@ -73,6 +74,18 @@ pub struct Issued {
     pub warnings: Vec<Warning>,
 }
 
+/// Who a certificate would make its node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// What it could act as.
+    pub role: Role,
+    /// Why that.
+    pub role_reason: RoleReason,
+    /// The identity URI.
+    pub uri: String,
+}
+
 /// Why no certificate was issued.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -114,6 +127,22 @@ pub enum IssueError {
         name: NodeName,
         /// The node that has a certificate.
         other: NodeName,
+    },
+    /// The request asks for what another node is reached by.
+    #[error("the request asks for `{name}`, which is a name of the node `{other}`")]
+    NameTaken {
+        /// The DNS name or address.
+        name: Name,
+        /// The node that has it.
+        other: NodeName,
+    },
+    /// The key is another node's, or was revoked as compromised.
+    #[error("the key of the request is that of the certificate {serial} of `{name}`")]
+    KeyUsed {
+        /// The node that has or had it.
+        name: NodeName,
+        /// The serial number of its certificate.
+        serial: String,
     },
     /// A node was asked for two times.
     #[error("the node `{0}` is named twice")]
@@ -171,8 +200,13 @@ impl Authority {
     /// # Errors
     ///
     /// Those of [`issue`](Authority::issue) that no file is needed for.
-    pub fn check(&self, request: &LeafRequest, now: SystemTime) -> Result<(), IssueError> {
-        self.decide(request, now).map(|_| ())
+    pub fn check(&self, request: &LeafRequest, now: SystemTime) -> Result<Identity, IssueError> {
+        let plan = self.decide(request, now)?;
+        Ok(Identity {
+            role: plan.role,
+            role_reason: plan.role_reason,
+            uri: plan.uri,
+        })
     }
 
     /// Issues certificates for many nodes: all of them, or none.
@@ -289,8 +323,14 @@ impl Authority {
         };
         let in_place =
             in_place.and_then(|text| CertificateDer::from_pem_slice(text.as_bytes()).ok());
-        let is_revoked = in_place.is_some_and(|certificate| self.has_revoked(&certificate));
-        Ok(if is_revoked {
+        let is_useless = match in_place {
+            // A key of something else beside it may be of use to somebody.
+            Some(certificate) if self.has_revoked(&certificate) => {
+                !files::exists(&files.key)? || is_key_of(&files.key, &certificate)?
+            }
+            _ => false,
+        };
+        Ok(if is_useless {
             Existing::Replace
         } else {
             Existing::Refuse

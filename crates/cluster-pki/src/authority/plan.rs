@@ -48,6 +48,13 @@ pub(super) enum Subject {
 }
 
 impl Subject {
+    fn public_key(&self) -> Option<String> {
+        match self {
+            Self::NewKey => None,
+            Self::Request(request) => Some(request.key().sha256.clone()),
+        }
+    }
+
     fn origin(&self) -> KeyOrigin {
         match self {
             Self::NewKey => KeyOrigin::Authority,
@@ -81,7 +88,7 @@ impl Authority {
         progress: Progress<'_>,
     ) -> Result<Vec<Issued>, IssueError> {
         self.open_issuer()?;
-        let roots = self.stage_roots(&plans)?;
+        let (roots, others) = self.stage_roots(&plans)?;
         let mut nodes = Vec::with_capacity(plans.len());
         let mut issued = Vec::with_capacity(plans.len());
         for plan in plans {
@@ -94,6 +101,11 @@ impl Authority {
         }
         let staged: Vec<_> = nodes.iter().flat_map(StagedNode::files).collect();
         files::sync_contents(&staged)?;
+        if let Some(first) = issued.first_mut()
+            && others > 0
+        {
+            first.warnings.push(Warning::OtherRoots { count: others });
+        }
         let records = issued.iter().map(|issued| issued.record.clone());
         self.index.append(records.collect())?;
         publish(roots, nodes)?;
@@ -108,7 +120,7 @@ impl Authority {
 
     /// Checks the places that the files go to; nothing is signed before.
     pub(super) fn check_places(&self, plan: &Plan, roots: &Roots) -> Result<(), OutputError> {
-        output::make_directory(parent(&plan.files.certificate), &self.directory)?;
+        output::make_directory(files::parent(&plan.files.certificate), &self.directory)?;
         roots.check(&plan.files.ca)?;
         match plan.subject {
             Subject::NewKey => output::check(&plan.files, plan.existing),
@@ -117,12 +129,16 @@ impl Authority {
         }
     }
 
-    fn stage_roots(&self, plans: &[Plan]) -> Result<Vec<StagedFile>, IssueError> {
+    /// The roots for each directory, and how many of others stay beside them.
+    fn stage_roots(&self, plans: &[Plan]) -> Result<(Vec<StagedFile>, usize), IssueError> {
         let roots = self.roots_file()?;
         let paths: BTreeSet<&Path> = plans.iter().map(|plan| plan.files.ca.as_path()).collect();
-        let staged: Result<Vec<_>, OutputError> =
-            paths.into_iter().map(|path| roots.stage(path)).collect();
-        Ok(staged?.into_iter().flatten().collect())
+        let (mut staged, mut others) = (Vec::new(), 0);
+        for path in paths {
+            staged.extend(roots.stage(path)?);
+            others += roots.others(path)?;
+        }
+        Ok((staged, others))
     }
 
     fn make(&self, plan: &Plan) -> Result<Made, IssueError> {
@@ -170,7 +186,8 @@ impl Authority {
             generation: self.generation(),
             days: plan.days,
             key: plan.subject.origin(),
-            directory: absolute(parent(&plan.files.certificate)),
+            public_key: plan.subject.public_key(),
+            directory: absolute(files::parent(&plan.files.certificate)),
         };
         Issued {
             record,
@@ -195,12 +212,5 @@ fn absolute(directory: &Path) -> Option<String> {
 }
 
 fn directories<'a>(paths: impl Iterator<Item = &'a Path>) -> BTreeSet<&'a Path> {
-    paths.map(parent).collect()
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
+    paths.map(files::parent).collect()
 }

@@ -15,19 +15,14 @@ use crate::mint::fingerprint;
 use crate::output::NodeFiles;
 
 impl Authority {
-    /// Gives the files of the last certificates their names where that was not done.
+    /// Gives the files of the newest certificates their names where that was not done.
+    ///
+    /// It is done unasked, and so only in directories that nobody else can change.
     ///
     /// Without it a renewal that died would count as done, while its node has the old certificate
     /// or even the new key beside it; nobody would look again before it expires.
     pub(super) fn recover(&self) {
-        let records = self.index.records();
-        let Some(last) = records.last() else { return };
-        // Runs are serialized, and each one is completed here: only the last can be half done.
-        let of_last_run = records
-            .iter()
-            .rev()
-            .take_while(|record| record.issued_at == last.issued_at);
-        for record in of_last_run {
+        for record in self.index.newest() {
             // The directory may be gone or closed to this user, which is no reason to open
             // nothing. What cannot be done now is tried by the next run.
             let _ = self.complete(record);
@@ -38,7 +33,13 @@ impl Authority {
         let Some(directory) = &record.directory else {
             return Ok(());
         };
-        let files = NodeFiles::new(Path::new(directory), &record.name);
+        let directory = Path::new(directory);
+        let files = NodeFiles::new(directory, &record.name);
+        if !files::exists(&files::temporary_name(&files.certificate))?
+            || !files::is_trusted(directory, &self.directory)?
+        {
+            return Ok(());
+        }
         let Some(key) = key_left(&files, record)? else {
             return Ok(());
         };
@@ -82,7 +83,8 @@ fn key_left(files: &NodeFiles, record: &IssuedRecord) -> Result<Option<KeyLeft>,
     Ok(is_key_of(&key, &certificate)?.then_some(left))
 }
 
-fn is_key_of(key: &Path, certificate: &CertificateDer<'_>) -> Result<bool, FileError> {
+/// Whether a key file is that of a certificate.
+pub(super) fn is_key_of(key: &Path, certificate: &CertificateDer<'_>) -> Result<bool, FileError> {
     let pem = files::read_owner_only(key)?;
     let Ok(pair) = KeyPair::from_pem(&pem) else {
         return Ok(false);

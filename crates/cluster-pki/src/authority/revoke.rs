@@ -1,16 +1,13 @@
 //! Taking certificates back, and telling nodes which.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use x509_parser::pem::Pem;
-use x509_parser::prelude::FromDer;
-use x509_parser::revocation_list::CertificateRevocationList;
-
+use super::published::Published;
 use super::{Authority, OpenError};
-use crate::crl::{self, CrlPlan, DENY_LIST_HEADER, mint_crl};
+use crate::crl::{self, CrlPlan, mint_crl};
 use crate::days::Days;
-use crate::files::{self, Access, FileError, StagedFile};
+use crate::files::{Access, FileError, StagedFile};
 use crate::index::IssuedRecord;
 use crate::keys::KeyError;
 use crate::lines::RecordError;
@@ -27,8 +24,8 @@ use crate::settings::SettingsError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RevokeTarget {
-    /// Every certificate of a node that has not expired, and its newest one even so: a node that
-    /// is no more is then not asked to be renewed for ever.
+    /// Every certificate of a node, expired ones too: a clock that is ahead must leave none out,
+    /// and a node that is no more is then not asked to be renewed for ever.
     Node(NodeName),
     /// The same, but not the newest: what renewals left behind.
     Replaced(NodeName),
@@ -98,9 +95,7 @@ impl Authority {
         if let RevokeTarget::Replaced(_) = target {
             found.retain(|certificate| !certificate.is_newest);
         }
-        found.retain(|found| {
-            found.revoked.is_none() && (found.is_newest || found.record.not_after >= now)
-        });
+        found.retain(|found| found.revoked.is_none());
         if found.is_empty() {
             return Err(RevokeError::NothingLeft(target.clone()));
         }
@@ -162,7 +157,7 @@ impl Authority {
         // A number that is taken and never used is no harm; one that is used twice is.
         let mut settings = self.settings.clone();
         settings.crl_number = staged.lists.number;
-        settings.crl_from = settings.crl_from.max(from(now));
+        settings.crl_from = from(now).max(settings.crl_from + SECOND);
         settings.store(&self.directory)?;
         self.settings = settings;
         if !new.is_empty() {
@@ -189,10 +184,15 @@ impl Authority {
         output::make_directory(&request.out, &self.directory)?;
         let crl = request.out.join("crl.pem");
         let deny_list = request.out.join("deny-list.txt");
-        self.check_lists(&crl, &deny_list)?;
+        let published = self.published(&crl, &deny_list)?;
         let revoked: Vec<_> = self.revoked().iter().chain(new).cloned().collect();
-        let number = self.settings.crl_number + 1;
-        let (text, next_update) = self.crl_text(request, &revoked, now)?;
+        published.check(&deny_list, revoked.iter())?;
+        let number = self
+            .settings
+            .crl_number
+            .max(published.number)
+            .saturating_add(1);
+        let (text, next_update) = self.crl_text(request, &revoked, number, now)?;
         let serials = crl::deny_list(&revoked);
         Ok(StagedLists {
             deny_list: StagedFile::write(&deny_list, Access::Everyone, serials.as_bytes())?,
@@ -211,6 +211,7 @@ impl Authority {
         &self,
         request: &ListsRequest,
         revoked: &[RevokedRecord],
+        number: u64,
         now: SystemTime,
     ) -> Result<(String, SystemTime), RevokeError> {
         let mut text = String::new();
@@ -219,16 +220,15 @@ impl Authority {
             .into_iter()
             .flatten()
         {
-            let Some(mut window) = list_window(root, request.days, now) else {
+            let Some(window) = list_window(root, request.days, now) else {
                 continue;
             };
-            // The clock may have been ahead when the last lists were made.
-            window.not_before = window.not_before.max(self.settings.crl_from);
+            let window = self.after_the_last(window, root);
             let of_root = revoked
                 .iter()
                 .filter(|record| record.generation == root.generation);
             let plan = CrlPlan {
-                number: self.settings.crl_number + 1,
+                number,
                 window,
                 revoked: of_root.collect(),
             };
@@ -241,24 +241,33 @@ impl Authority {
             .ok_or(RevokeError::RootsExpired)
     }
 
-    fn check_lists(&self, crl: &Path, deny_list: &Path) -> Result<(), RevokeError> {
-        let subjects: Vec<_> = Root::load_all(&self.directory)?
-            .into_iter()
-            .map(|root| root.subject)
-            .collect();
-        if let Some(text) = files::read_optional(crl)?
-            && !is_of(&text, &subjects)
-        {
-            let path = crl.to_owned();
-            return Err(OutputError::OtherAuthority { path }.into());
+    /// Nodes take no list that begins before the one they have, nor tell two apart that begin
+    /// together; and the clock may have been ahead when the last ones were made.
+    fn after_the_last(&self, asked: Window, root: &Root) -> Window {
+        let first = asked.not_before.max(self.settings.crl_from + SECOND);
+        let length = asked
+            .not_after
+            .duration_since(asked.not_before)
+            .unwrap_or(SECOND);
+        let last = asked
+            .not_after
+            .max(first + length)
+            .min(root.window.not_after);
+        Window {
+            not_before: first.min(last - SECOND),
+            not_after: if first <= asked.not_after {
+                asked.not_after
+            } else {
+                last
+            },
         }
-        if let Some(text) = files::read_optional(deny_list)?
-            && text.lines().next() != Some(DENY_LIST_HEADER)
-        {
-            let path = deny_list.to_owned();
-            return Err(OutputError::ForeignList { path }.into());
-        }
-        Ok(())
+    }
+
+    /// The lists that new ones would take the place of.
+    fn published(&self, crl: &Path, deny_list: &Path) -> Result<Published, RevokeError> {
+        let roots = Root::load_all(&self.directory)?.into_iter();
+        let subjects: Vec<_> = roots.map(|root| root.subject).collect();
+        Ok(Published::read(crl, deny_list, &subjects)?)
     }
 }
 
@@ -276,7 +285,7 @@ pub enum RevokeError {
     /// The authority never issued such a certificate.
     #[error("{}", unknown(.0))]
     Unknown(RevokeTarget),
-    /// All of it was revoked before, has expired, or was never replaced.
+    /// All of it was revoked before, or was never replaced.
     #[error("{}", nothing_left(.0))]
     NothingLeft(RevokeTarget),
     /// A root that is no longer believed can say nothing about its leaves, which are not either.
@@ -319,13 +328,13 @@ fn unknown(target: &RevokeTarget) -> String {
 fn nothing_left(target: &RevokeTarget) -> String {
     match target {
         RevokeTarget::Node(name) => {
-            format!("every certificate of `{name}` is revoked already, or expired and replaced")
+            format!("every certificate of `{name}` is revoked already")
         }
         RevokeTarget::Replaced(name) => {
             format!("no certificate of `{name}` that was replaced is still believed")
         }
         RevokeTarget::Serial(serial) => {
-            format!("the certificate `{serial}` is revoked already, or expired and replaced")
+            format!("the certificate `{serial}` is revoked already")
         }
     }
 }
@@ -347,18 +356,6 @@ fn list_window(root: &Root, days: Option<Days>, now: SystemTime) -> Option<Windo
     })
 }
 
-/// Whether every list of a file is signed in the name of one of these.
-fn is_of(text: &str, subjects: &[String]) -> bool {
-    let mut lists = Pem::iter_from_buffer(text.as_bytes()).peekable();
-    lists.peek().is_some()
-        && lists.all(|pem| {
-            pem.ok().is_some_and(|pem| {
-                CertificateRevocationList::from_der(&pem.contents)
-                    .is_ok_and(|(_, list)| subjects.contains(&list.issuer().to_string()))
-            })
-        })
-}
-
 /// As the records have it, however tools print it.
 fn canonical_serial(text: &str) -> String {
     let text = text.trim();
@@ -370,3 +367,5 @@ fn canonical_serial(text: &str) -> String {
     let digits = text.chars().filter(|character| !separates(*character));
     digits.collect::<String>().to_ascii_lowercase()
 }
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use super::{Authority, OpenError};
 use crate::days::Days;
 use crate::files::{self, FileError, StagedFile};
 use crate::key_type::KeyType;
+use crate::keys::{self, KeyError};
 use crate::mint::{MintError, RootPlan, mint_root};
 use crate::name::NodeName;
 use crate::output::{self, OutputError};
@@ -15,7 +16,7 @@ use crate::passphrase::{Passphrase, PassphraseError};
 use crate::policy::Window;
 use crate::root::{Root, free_generation, key_file, key_generations};
 use crate::roots_file::Roots;
-use crate::rotation::{Aborted, RootState, RotationError};
+use crate::rotation::{Aborted, InUse, RootState, RotationError};
 use crate::settings::SettingsError;
 use crate::standing;
 
@@ -74,6 +75,8 @@ pub struct Begun {
     pub rotation: Rotation,
     /// The `ca.pem` that is to be rolled out.
     pub ca: PathBuf,
+    /// How many roots of others it has, which nodes will believe too.
+    pub other_roots: usize,
 }
 
 impl Authority {
@@ -82,22 +85,20 @@ impl Authority {
     /// # Errors
     ///
     /// [`RotateError::File`] where the PKI directory cannot be looked into.
-    pub fn rotation(&self, now: SystemTime) -> Result<Rotation, RotateError> {
+    pub fn rotation(&self) -> Result<Rotation, RotateError> {
         let state = self.settings.roots();
-        let in_use = standing::in_use(&self.certificates(now));
+        let in_use = self.in_use();
         let (renewed, not_renewed): (Vec<_>, Vec<_>) = in_use
             .into_iter()
             .partition(|leaf| leaf.generation == state.generation);
-        let names = |leaves: Vec<crate::rotation::InUse>| {
-            leaves.into_iter().map(|leaf| leaf.name).collect()
-        };
+        let names = |leaves: Vec<InUse>| leaves.into_iter().map(|leaf| leaf.name).collect();
         Ok(Rotation {
             signing: info(&self.signing),
             retiring: self.retiring.as_ref().map(info),
             since: state.retiring.map(|retiring| retiring.since),
             renewed: names(renewed),
             not_renewed: names(not_renewed),
-            stray_keys: stray_keys(&self.directory, state)?,
+            stray_keys: self.keys_out_of_use()?,
         })
     }
 
@@ -129,7 +130,7 @@ impl Authority {
             request.passphrase.as_ref(),
         )?;
         self.adopt(state, &request.out)?;
-        self.begun(&request.out, now)
+        self.begun(&request.out)
     }
 
     /// The root that [`finish_rotation`](Authority::finish_rotation) would drop now; none where a
@@ -138,15 +139,11 @@ impl Authority {
     /// # Errors
     ///
     /// [`RotateError::Rotation`] where it would refuse; nothing is changed in either case.
-    pub fn to_finish(
-        &self,
-        abandoned: &[NodeName],
-        now: SystemTime,
-    ) -> Result<Option<RootInfo>, RotateError> {
+    pub fn to_finish(&self, abandoned: &[NodeName]) -> Result<Option<RootInfo>, RotateError> {
         if self.is_half_ended()? {
             return Ok(None);
         }
-        let in_use = standing::in_use(&self.certificates(now));
+        let in_use = self.in_use();
         self.settings.roots().finished(&in_use, abandoned)?;
         Ok(self.retiring.as_ref().map(info))
     }
@@ -157,11 +154,7 @@ impl Authority {
     /// # Errors
     ///
     /// [`RotationError::NotUnderWay`] where there is no such rotation; what went wrong with a file.
-    pub fn resume_rotation(
-        &self,
-        out: &Path,
-        now: SystemTime,
-    ) -> Result<Option<Begun>, RotateError> {
+    pub fn resume_rotation(&self, out: &Path) -> Result<Option<Begun>, RotateError> {
         if self.retiring.is_none() {
             return Err(RotationError::NotUnderWay.into());
         }
@@ -170,7 +163,7 @@ impl Authority {
             return Ok(None);
         };
         roots.publish()?;
-        self.begun(out, now).map(Some)
+        self.begun(out).map(Some)
     }
 
     /// Ends a rotation: the retiring root is believed no more, and its key is destroyed.
@@ -184,14 +177,13 @@ impl Authority {
         &mut self,
         abandoned: &[NodeName],
         out: &Path,
-        now: SystemTime,
     ) -> Result<Begun, RotateError> {
         if self.is_half_ended()? {
-            return self.end(self.settings.roots(), out, now);
+            return self.end(self.settings.roots(), out);
         }
-        let in_use = standing::in_use(&self.certificates(now));
+        let in_use = self.in_use();
         let state = self.settings.roots().finished(&in_use, abandoned)?;
-        self.end(state, out, now)
+        self.end(state, out)
     }
 
     /// Goes back to the old root. Leaf keys are of its kind again.
@@ -206,36 +198,65 @@ impl Authority {
         out: &Path,
         now: SystemTime,
     ) -> Result<(Begun, Aborted), RotateError> {
-        if self.is_half_ended()? {
-            let ended = self.end(self.settings.roots(), out, now)?;
+        if self.is_half_undone()? {
+            let ended = self.end(self.settings.roots(), out)?;
             return Ok((ended, Aborted::Undone));
         }
-        let in_use = standing::in_use(&self.certificates(now));
-        let (state, aborted) = self.settings.roots().aborted(&in_use, now)?;
+        let issued = standing::unrevoked(self.issued(), &self.revocations);
+        let (state, aborted) = self.settings.roots().aborted(&issued, now)?;
         if aborted == Aborted::Undone {
-            return Ok((self.end(state, out, now)?, aborted));
+            return Ok((self.end(state, out)?, aborted));
         }
         self.check_roots_file(out)?;
         self.adopt(state, out)?;
-        Ok((self.begun(out, now)?, aborted))
+        Ok((self.begun(out)?, aborted))
     }
 
     /// Leaves one root, of which nodes are told before the keys of all others are destroyed.
-    fn end(&mut self, state: RootState, out: &Path, now: SystemTime) -> Result<Begun, RotateError> {
+    fn end(&mut self, state: RootState, out: &Path) -> Result<Begun, RotateError> {
+        // The last key must not be found wanting when the others are gone.
+        let remaining = Root::load(&self.directory, state.generation)?;
+        keys::check(&self.directory, &remaining)?;
         self.check_roots_file(out)?;
         self.adopt(state, out)?;
         // A key that can sign for nodes which still have the old `ca.pem` must not lie about.
-        for key in stray_keys(&self.directory, state)? {
+        for key in [self.keys_out_of_use()?, self.keys_never_used()?].concat() {
             files::remove(&key)?;
         }
-        self.begun(out, now)
+        self.begun(out)
     }
 
-    /// Whether a run died between the end of a rotation and that of its keys, or before it began
-    /// one and after it had made the key.
+    /// Whether a run died between the end of a rotation and that of its keys.
     fn is_half_ended(&self) -> Result<bool, FileError> {
+        Ok(self.retiring.is_none() && !self.keys_out_of_use()?.is_empty())
+    }
+
+    /// Whether a run died between an abort and the end of the new root's key.
+    fn is_half_undone(&self) -> Result<bool, FileError> {
+        Ok(self.retiring.is_none() && !self.keys_never_used()?.is_empty())
+    }
+
+    /// The keys of roots before the one that signs.
+    fn keys_out_of_use(&self) -> Result<Vec<PathBuf>, FileError> {
         let state = self.settings.roots();
-        Ok(state.retiring.is_none() && !stray_keys(&self.directory, state)?.is_empty())
+        let stray = stray_keys(&self.directory, state)?.into_iter();
+        let older = stray.filter(|(generation, _)| *generation < state.generation);
+        Ok(older.map(|(_, key)| key).collect())
+    }
+
+    /// The keys of roots after it that have signed nothing. One that has would be the newest root
+    /// of a directory whose settings were restored from an old copy.
+    fn keys_never_used(&self) -> Result<Vec<PathBuf>, FileError> {
+        let state = self.settings.roots();
+        let has_signed = |generation| self.issued().iter().any(|it| it.generation == generation);
+        let stray = stray_keys(&self.directory, state)?.into_iter();
+        let unused = stray
+            .filter(|(generation, _)| *generation > state.generation && !has_signed(*generation));
+        Ok(unused.map(|(_, key)| key).collect())
+    }
+
+    fn in_use(&self) -> Vec<InUse> {
+        standing::in_use(standing::unrevoked(self.issued(), &self.revocations))
     }
 
     /// Makes roots those of the authority: on disk by one rename, then in memory, then for nodes.
@@ -274,9 +295,10 @@ impl Authority {
         Ok(self.roots_file()?.check(&output::ca_file(out))?)
     }
 
-    fn begun(&self, out: &Path, now: SystemTime) -> Result<Begun, RotateError> {
+    fn begun(&self, out: &Path) -> Result<Begun, RotateError> {
         Ok(Begun {
-            rotation: self.rotation(now)?,
+            rotation: self.rotation()?,
+            other_roots: self.roots_file()?.others(&output::ca_file(out))?,
             ca: output::ca_file(out),
         })
     }
@@ -304,6 +326,9 @@ pub enum RotateError {
     /// The step could not be recorded.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The key of the root that would remain cannot be used: it would be the only one.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The roots cannot be read.
     #[error(transparent)]
     Roots(#[from] OpenError),
@@ -327,11 +352,14 @@ fn info(root: &Root) -> RootInfo {
     }
 }
 
-/// The keys of roots that no longer sign anything.
-fn stray_keys(directory: &Path, state: RootState) -> Result<Vec<PathBuf>, FileError> {
-    let stray = key_generations(directory)?.into_iter();
-    let stray = stray.filter(|generation| !state.believes(*generation));
-    Ok(stray
-        .map(|generation| key_file(directory, generation))
-        .collect())
+/// The keys of roots that no longer sign anything, with the numbers of those.
+fn stray_keys(directory: &Path, state: RootState) -> Result<Vec<(u64, PathBuf)>, FileError> {
+    let mut stray = Vec::new();
+    for generation in key_generations(directory)? {
+        let key = key_file(directory, generation);
+        if !state.believes(generation) {
+            stray.push((generation, key));
+        }
+    }
+    Ok(stray)
 }

@@ -79,6 +79,11 @@ impl StagedFile {
         renamed
     }
 
+    /// Leaves it under its temporary name, for whoever completes it.
+    pub(crate) fn leave(self) {
+        mem::forget(self);
+    }
+
     fn take_name(&self) -> Result<(), FileError> {
         fs::rename(&self.temporary, &self.target)
             .map_err(|source| FileError::new("write", &self.target, source))

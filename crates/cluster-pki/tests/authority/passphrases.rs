@@ -143,5 +143,5 @@ fn a_new_root_may_do_without_the_passphrase_of_the_old_one() {
     authority.unlock(&mut Knows::new("correct horse")).unwrap();
     revoke(&fixture, &mut authority).unwrap();
     let out = fixture.out();
-    authority.finish_rotation(&[], &out, now()).unwrap();
+    authority.finish_rotation(&[], &out).unwrap();
 }

@@ -354,7 +354,7 @@ fn a_list_speaks_for_the_roots_that_are_believed_and_a_deny_list_for_all() {
     renew(&fixture, &mut authority, "n1");
     revoke(&fixture, &mut authority, &node("gone")).unwrap();
     let out = fixture.out();
-    authority.finish_rotation(&[], &out, now()).unwrap();
+    authority.finish_rotation(&[], &out).unwrap();
     let lists = authority.publish_lists(&fixture.lists(), now()).unwrap();
     assert_eq!(said(&lists.crl).len(), 1);
     assert_eq!(said(&lists.crl)[0].serials, [""; 0]);

@@ -33,9 +33,7 @@ fn start(fixture: &Fixture, authority: &mut Authority) {
 }
 
 fn finish(fixture: &Fixture, authority: &mut Authority) {
-    authority
-        .finish_rotation(&[], &fixture.out(), now())
-        .unwrap();
+    authority.finish_rotation(&[], &fixture.out()).unwrap();
 }
 
 fn root_pem(fixture: &Fixture, generation: u64) -> String {
@@ -54,7 +52,7 @@ fn keys(fixture: &Fixture) -> Vec<String> {
 /// After each step: what is on disk says the same as what is in memory.
 fn reopened(fixture: &Fixture, authority: Authority) -> Authority {
     let said = |authority: &Authority| {
-        let rotation = authority.rotation(now()).unwrap();
+        let rotation = authority.rotation().unwrap();
         (rotation, authority.ca_pem(), authority.key_type())
     };
     let before = said(&authority);
@@ -103,9 +101,7 @@ fn a_rotation_goes_from_one_root_over_both_to_the_other() {
     assert_eq!(before(&one, "b", &half.join("ca.pem")), Ok(()));
     let node = |directory, name| Node::in_directory(directory, name);
     assert_eq!(meeting(&node(&half, "a"), &node(&half, "b")), ("ok", "ok"));
-    let error = authority
-        .finish_rotation(&[], &fixture.out(), now())
-        .unwrap_err();
+    let error = authority.finish_rotation(&[], &fixture.out()).unwrap_err();
     let expected = RotationError::NotRenewed {
         nodes: names(&["b"]),
     };
@@ -142,7 +138,7 @@ fn what_is_issued_after_the_start_is_of_the_new_root() {
     issue(&fixture, &mut authority, "old");
     start(&fixture, &mut authority);
     issue(&fixture, &mut authority, "new");
-    let rotation = authority.rotation(now()).unwrap();
+    let rotation = authority.rotation().unwrap();
     assert_eq!(rotation.renewed, names(&["new"]));
     assert_eq!(rotation.not_renewed, names(&["old"]));
     let generations: Vec<_> = authority.issued().iter().map(|r| r.generation).collect();
@@ -178,11 +174,7 @@ fn nothing_is_finished_or_aborted_that_was_not_started() {
             RotateError::Rotation(RotationError::NotUnderWay)
         ));
     };
-    none(
-        authority
-            .finish_rotation(&[], &fixture.out(), now())
-            .unwrap_err(),
-    );
+    none(authority.finish_rotation(&[], &fixture.out()).unwrap_err());
     none(authority.abort_rotation(&fixture.out(), now()).unwrap_err());
     assert_eq!(keys(&fixture), ["ca-1-key.pem"]);
 }
@@ -209,17 +201,15 @@ fn whoever_is_abandoned_by_name_is_cut_off_and_can_come_back() {
     start(&fixture, &mut authority);
     renew(&fixture, &mut authority, "a");
     let out = fixture.out();
-    let refused = authority.finish_rotation(&names(&["a", "lost"]), &out, now());
+    let refused = authority.finish_rotation(&names(&["a", "lost"]), &out);
     assert!(matches!(
         refused.unwrap_err(),
         RotateError::Rotation(RotationError::NothingToAbandon { name }) if name.as_str() == "a"
     ));
-    authority
-        .finish_rotation(&names(&["lost"]), &out, now())
-        .unwrap();
+    authority.finish_rotation(&names(&["lost"]), &out).unwrap();
     let mut authority = reopened(&fixture, authority);
     assert_eq!(Node::in_directory(&out, "Lost").fault(), "unknown_issuer");
-    let rotation = authority.rotation(now()).unwrap();
+    let rotation = authority.rotation().unwrap();
     assert_eq!(
         (rotation.renewed, rotation.not_renewed),
         (names(&["a"]), vec![])
@@ -228,10 +218,7 @@ fn whoever_is_abandoned_by_name_is_cut_off_and_can_come_back() {
     assert_eq!(standing(&authority), Standing::Untrusted);
     // The next rotation does not wait for it a second time.
     start(&fixture, &mut authority);
-    assert_eq!(
-        authority.rotation(now()).unwrap().not_renewed,
-        names(&["a"])
-    );
+    assert_eq!(authority.rotation().unwrap().not_renewed, names(&["a"]));
     authority.abort_rotation(&out, now()).unwrap();
     renew(&fixture, &mut authority, "lost");
     Node::in_directory(&out, "Lost").load().unwrap();
@@ -252,10 +239,10 @@ fn nobody_waits_for_nodes_whose_certificate_is_revoked_or_over() {
         .revoke(&target, reason, &fixture.lists(), now())
         .unwrap();
     let out = fixture.out();
-    let error = authority.finish_rotation(&[], &out, now()).unwrap_err();
+    let error = authority.finish_rotation(&[], &out).unwrap_err();
     assert!(error.to_string().contains("over"), "{error}");
     let later = now() + days(1) + Duration::from_secs(1);
-    authority.finish_rotation(&[], &out, later).unwrap();
+    authority.finish_rotation(&[], &out).unwrap();
 }
 
 #[test]
@@ -301,7 +288,7 @@ fn an_abort_after_a_new_certificate_turns_back_by_way_of_both_roots() {
     let mut authority = reopened(&fixture, authority);
     assert_eq!(before(&renewed, "a", &fixture.ca()), Ok(()));
     let out = fixture.out();
-    authority.finish_rotation(&[], &out, now()).unwrap_err();
+    authority.finish_rotation(&[], &out).unwrap_err();
     renew(&fixture, &mut authority, "a");
     finish(&fixture, &mut authority);
     assert_eq!(ca(&fixture), one);
@@ -436,7 +423,7 @@ fn an_expired_root_is_exchanged() {
     authority.start_rotation(&fixture.rotation(), late).unwrap();
     authority.renew(&fixture.renewal("a"), late).unwrap();
     Node::in_directory(&out, "a").at(late).load().unwrap();
-    authority.finish_rotation(&[], &out, late).unwrap();
+    authority.finish_rotation(&[], &out).unwrap();
     Node::in_directory(&out, "a").at(late).load().unwrap();
 }
 
@@ -462,9 +449,7 @@ fn a_number_is_never_given_to_two_roots() {
     issue(&fixture, &mut authority, "lost");
     start(&fixture, &mut authority);
     let out = fixture.out();
-    authority
-        .finish_rotation(&names(&["lost"]), &out, now())
-        .unwrap();
+    authority.finish_rotation(&names(&["lost"]), &out).unwrap();
     drop(authority);
     // Somebody tidies up: the certificate of a root whose key is gone.
     fs::remove_file(fixture.pki().join("ca-1.pem")).unwrap();

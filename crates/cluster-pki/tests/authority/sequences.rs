@@ -84,7 +84,7 @@ impl Story {
             Step::Start => self.start(),
             Step::Finish => self.finish(&[]),
             Step::Abandon => {
-                let rotation = self.authority.rotation(self.at).unwrap();
+                let rotation = self.authority.rotation().unwrap();
                 self.finish(&rotation.not_renewed);
             }
             Step::Abort => self.abort(),
@@ -141,7 +141,7 @@ impl Story {
 
     fn finish(&mut self, abandoned: &[NodeName]) {
         let out = self.fixture.out();
-        decided(self.authority.finish_rotation(abandoned, &out, self.at));
+        decided(self.authority.finish_rotation(abandoned, &out));
     }
 
     fn abort(&mut self) {
@@ -177,7 +177,7 @@ impl Story {
             "{:?} {:?} {:?} {:?}",
             authority.certificates(self.at),
             authority.revoked(),
-            authority.rotation(self.at).unwrap(),
+            authority.rotation().unwrap(),
             authority.ca_pem()
         )
     }
@@ -198,7 +198,7 @@ impl Story {
 
     /// Nodes are told of the roots that are believed and no other, and so many keys there are.
     fn check_roots(&self) {
-        let rotation = self.authority.rotation(self.at).unwrap();
+        let rotation = self.authority.rotation().unwrap();
         let generations = [Some(rotation.signing), rotation.retiring].into_iter();
         let generations: Vec<_> = generations.flatten().map(|root| root.generation).collect();
         let root = |generation: &u64| {

@@ -131,7 +131,7 @@ fn heals(operation: &Operation, fixture: &Fixture, done: usize) {
 /// No key is lost that is needed, nothing is in place that no record knows, and every node that
 /// has files can go on with them.
 fn is_sound(fixture: &Fixture, authority: &Authority) {
-    let rotation = authority.rotation(now()).unwrap();
+    let rotation = authority.rotation().unwrap();
     let roots = [Some(rotation.signing), rotation.retiring];
     for root in roots.into_iter().flatten() {
         let key = format!("ca-{}-key.pem", root.generation);
@@ -193,7 +193,7 @@ fn revoke(fixture: &Fixture, authority: &mut Authority) -> Result<(), RevokeErro
 
 fn finish(fixture: &Fixture, authority: &mut Authority) -> Result<(), RotateError> {
     let out = fixture.out();
-    authority.finish_rotation(&[], &out, now()).map(|_| ())
+    authority.finish_rotation(&[], &out).map(|_| ())
 }
 
 fn keys(fixture: &Fixture) -> Vec<String> {

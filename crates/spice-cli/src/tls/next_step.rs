@@ -44,8 +44,9 @@ pub(crate) fn revoke_replaced(name: &NodeName, pki: &PkiDirectory) -> String {
 /// How a node that keeps its key to itself gets its next certificate.
 pub(crate) fn new_request(name: &NodeName, pki: &PkiDirectory) -> String {
     format!(
-        "make a new request on the node with `spice cluster tls csr {name} --force`, and sign it \
-         with `spice cluster tls sign {name}.csr --force{pki}`"
+        "make a new request on the node, beside the files that it uses, with `spice cluster tls csr \
+         {name} --out next`; sign it with `spice cluster tls sign next/{name}.csr --force --out next{pki}`; \
+         then put certificate and key in place together"
     )
 }
 

@@ -26,24 +26,34 @@ impl Opened {
         Ok(Self { authority, pki })
     }
 
-    /// Opens its keys, for signing.
+    /// Opens the key that signs certificates.
     pub(super) fn unlock(&mut self, args: &PassphraseArgs) -> Result<(), Failure> {
-        self.unlock_with(&mut AuthorityPassphrase::new(args))
+        let mut source = AuthorityPassphrase::new(args);
+        let unlocked = self.authority.unlock(&mut source);
+        unlocked.map_err(|error| self.explain_key(&error, &source))
     }
 
-    /// The same, and the passphrase that did it, for another key.
+    /// Opens the keys that sign revocation lists.
+    pub(super) fn unlock_lists(&mut self, args: &PassphraseArgs) -> Result<(), Failure> {
+        let mut source = AuthorityPassphrase::new(args);
+        let unlocked = self.authority.unlock_lists(&mut source);
+        unlocked.map_err(|error| self.explain_key(&error, &source))
+    }
+
+    /// Opens the key that signs certificates, and gives the passphrase that did it, for another.
     pub(super) fn unlock_again(&mut self, args: &PassphraseArgs) -> Result<Passphrase, Failure> {
         let mut source = AuthorityPassphrase::new(args);
-        self.unlock_with(&mut source)?;
+        let unlocked = self.authority.unlock(&mut source);
+        unlocked.map_err(|error| self.explain_key(&error, &source))?;
         let known = source.passphrase(self.pki.path());
         known.map_err(|error| Failure::from_error(&error).with_next(source.ways()))
     }
 
-    fn unlock_with(&mut self, source: &mut AuthorityPassphrase) -> Result<(), Failure> {
-        self.authority.unlock(source).map_err(|error| match error {
-            KeyError::Passphrase { .. } => Failure::from_error(&error).with_next(source.ways()),
-            _ => explain_key(&error, &self.pki),
-        })
+    fn explain_key(&self, error: &KeyError, source: &AuthorityPassphrase) -> Failure {
+        match error {
+            KeyError::Passphrase { .. } => Failure::from_error(error).with_next(source.ways()),
+            _ => explain_key(error, &self.pki),
+        }
     }
 }
 
@@ -75,6 +85,8 @@ pub(super) fn explain_issue(error: &IssueError, pki: &PkiDirectory) -> Failure {
         IssueError::OwnKey { current } => {
             failure.with_next(next_step::new_request(&current.name, pki))
         }
+        IssueError::NameTaken { .. } | IssueError::KeyUsed { .. } => failure
+            .with_next("ask the node for another request, made with `spice cluster tls csr NAME`"),
         IssueError::Validity(error) => explain_validity(error, failure, pki),
         IssueError::Output(error) => explain_output(error),
         IssueError::Key(error) => explain_key(error, pki),
@@ -98,6 +110,10 @@ pub(super) fn explain_output(error: &OutputError) -> Failure {
         OutputError::ForeignList { .. } => failure.with_next(
             "write the lists to another directory with --out DIR and add the lines of that deny-list \
              to this one: a node takes one",
+        ),
+        OutputError::ListKnowsMore { .. } => failure.with_next(
+            "if the PKI directory was restored from a backup, restore the newest one; if lines were \
+             added by hand, keep them in a file of their own, and move this one away",
         ),
         OutputError::PkiDirectory { .. } | OutputError::Directory { .. } => {
             failure.with_next("choose another directory with --out DIR")
@@ -129,8 +145,12 @@ pub(super) fn explain_rotate(error: &RotateError, pki: &PkiDirectory) -> Failure
     let failure = Failure::from_error(error);
     match error {
         RotateError::Rotation(RotationError::NotRenewed { .. }) => failure.with_next(format!(
-            "renew them with `spice cluster tls renew --retiring{pki}` and roll their files out, \
-             or go on without one with --abandon NAME"
+            "renew them with `spice cluster tls renew --retiring{pki}` and roll their files out; \
+             for one that is no more, `spice cluster tls revoke NAME{pki}`, or --abandon NAME"
+        )),
+        RotateError::Rotation(RotationError::TurnedBack { .. }) => failure.with_next(format!(
+            "renew the nodes of the other root with `spice cluster tls renew --retiring{pki}`, then \
+             end it with `spice cluster tls rotate-ca finish{pki}`"
         )),
         RotateError::Rotation(RotationError::NotUnderWay) => failure.with_next(format!(
             "see where it stands with `spice cluster tls rotate-ca status{pki}`, or begin one with \
@@ -140,6 +160,7 @@ pub(super) fn explain_rotate(error: &RotateError, pki: &PkiDirectory) -> Failure
             "see where it stands with `spice cluster tls rotate-ca status{pki}`"
         )),
         RotateError::Output(error) => explain_output(error),
+        RotateError::Key(error) => explain_key(error, pki),
         RotateError::Roots(error) => explain_open(error, pki),
         _ => explain(error),
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use crate::failure::Failure;
+use crate::voice::printable;
 
 /// A title, labelled lines under it, and closing text.
 pub(crate) struct Card {
@@ -23,7 +24,7 @@ impl Card {
     }
 
     pub(crate) fn row(&mut self, label: &'static str, value: impl Display) {
-        self.rows.push((label, value.to_string()));
+        self.rows.push((label, printable(&value.to_string())));
     }
 
     pub(crate) fn text(&mut self, text: String) {

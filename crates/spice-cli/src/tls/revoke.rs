@@ -26,7 +26,7 @@ pub(crate) fn run(args: &RevokeArgs) -> Result<(), Failure> {
     let found = opened.authority.to_revoke(&target, now);
     let found = found.map_err(|error| explain_revoke(&error, &opened.pki))?;
     consent::ask(&question(&found), &args.consent)?;
-    opened.unlock(&args.lists.passphrase)?;
+    opened.unlock_lists(&args.lists.passphrase)?;
     let _interrupt = Interrupt::hold()?;
     let request = request(&args.lists);
     let revoked = opened.authority.revoke(&target, args.reason, &request, now);
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &RevokeArgs) -> Result<(), Failure> {
 
 pub(crate) fn run_crl(args: &CrlArgs) -> Result<(), Failure> {
     let mut opened = Opened::open(&args.lists.pki)?;
-    opened.unlock(&args.lists.passphrase)?;
+    opened.unlock_lists(&args.lists.passphrase)?;
     let _interrupt = Interrupt::hold()?;
     let published = opened
         .authority

@@ -16,7 +16,6 @@ use crate::failure::Failure;
 use crate::tls::interrupt::Interrupt;
 use crate::tls::opened::{Opened, explain_rotate};
 use crate::tls::passphrase::PassphraseInput;
-use crate::tls::remedy::explain_key;
 use crate::tls::report::{Card, print_json};
 use crate::tls::{PkiDirectory, consent, out_directory};
 
@@ -62,7 +61,7 @@ fn start_or_resume(
 ) -> Result<Begun, RotateError> {
     let begun = authority.start_rotation(request, now);
     if let Err(RotateError::Rotation(RotationError::UnderWay { .. })) = &begun
-        && let Some(resumed) = authority.resume_rotation(&request.out, now)?
+        && let Some(resumed) = authority.resume_rotation(&request.out)?
     {
         return Ok(resumed);
     }
@@ -71,10 +70,8 @@ fn start_or_resume(
 
 /// One passphrase for both roots, since both keys are opened while the rotation lasts.
 fn passphrase(args: &StartArgs, opened: &mut Opened) -> Result<Option<Passphrase>, Failure> {
-    let sealed = opened
-        .authority
-        .has_passphrase()
-        .map_err(|error| explain_key(&error, &opened.pki))?;
+    // A key that is lost is no reason not to exchange its root.
+    let sealed = opened.authority.has_passphrase().unwrap_or(false);
     match (sealed, args.encrypt) {
         (true, _) if args.no_encrypt => Ok(None),
         (true, _) => opened.unlock_again(&args.passphrase).map(Some),
@@ -87,7 +84,7 @@ fn passphrase(args: &StartArgs, opened: &mut Opened) -> Result<Option<Passphrase
 
 fn status(args: &StatusArgs) -> Result<(), Failure> {
     let opened = Opened::open(&args.pki)?;
-    let rotation = opened.authority.rotation(SystemTime::now());
+    let rotation = opened.authority.rotation();
     let rotation = rotation.map_err(|error| explain_rotate(&error, &opened.pki))?;
     match args.report.output {
         ReportFormat::Json => print_json(&document(&rotation, None)),
@@ -106,15 +103,16 @@ fn status(args: &StatusArgs) -> Result<(), Failure> {
 
 fn finish(args: &FinishArgs) -> Result<(), Failure> {
     let mut opened = Opened::open(&args.step.pki)?;
-    let now = SystemTime::now();
-    let retiring = opened.authority.to_finish(&args.abandoned, now);
+    let retiring = opened.authority.to_finish(&args.abandoned);
     let retiring = retiring.map_err(|error| explain_rotate(&error, &opened.pki))?;
-    if let Some(retiring) = retiring {
-        consent::ask(&finish_question(&retiring, &args.abandoned), &args.consent)?;
-    }
+    let question = match retiring {
+        Some(retiring) => finish_question(&retiring, &args.abandoned),
+        None => "Destroy the keys of roots that are out of use?".to_owned(),
+    };
+    consent::ask(&question, &args.consent)?;
     let _interrupt = Interrupt::hold()?;
     let out = out_directory(&args.step.out);
-    let begun = opened.authority.finish_rotation(&args.abandoned, out, now);
+    let begun = opened.authority.finish_rotation(&args.abandoned, out);
     let begun = begun.map_err(|error| explain_rotate(&error, &opened.pki))?;
     let title = "the rotation is finished: the old root is believed no more".to_owned();
     let has_lists = opened.authority.has_lists();
@@ -129,7 +127,7 @@ fn finish(args: &FinishArgs) -> Result<(), Failure> {
 fn abort(args: &AbortArgs) -> Result<(), Failure> {
     let mut opened = Opened::open(&args.step.pki)?;
     let now = SystemTime::now();
-    let before = opened.authority.rotation(now);
+    let before = opened.authority.rotation();
     let before = before.map_err(|error| explain_rotate(&error, &opened.pki))?;
     // Without one under way the refusal comes first: there is nothing to say yes to.
     if let Some(retiring) = &before.retiring {
@@ -169,6 +167,13 @@ impl Told {
                 let mut card = Card::new(self.title.clone());
                 rows(&mut card, rotation);
                 card.row("roots", self.begun.ca.display());
+                if self.begun.other_roots > 0 {
+                    let count = self.begun.other_roots;
+                    card.row(
+                        "and in it",
+                        format!("{count} of others, which nodes will believe too"),
+                    );
+                }
                 card.text(self.next(pki));
                 card.print()
             }

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use cluster_pki::{
-    Existing, IssueError, Issued, LeafRequest, Localhost, NodeName, RequestedNames, SigningRequest,
-    Timestamp,
+    Existing, Identity, IssueError, Issued, LeafRequest, Localhost, NodeName, RequestedNames,
+    SigningRequest, Timestamp,
 };
 use serde_json::json;
 
@@ -27,9 +27,12 @@ pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
     let leaf = leaf(args, name(args, &request)?);
     let now = SystemTime::now();
     // What is refused anyway need not be looked at.
-    let asked_for = opened.authority.check(&leaf, now);
-    asked_for.map_err(|error| explain(&error, args, &opened))?;
+    let identity = opened.authority.check(&leaf, now);
+    let identity = identity.map_err(|error| explain(&error, args, &opened))?;
     let names = names(args, &request, &leaf.name, voice)?;
+    if names == RequestedNames::Confirmed {
+        ask(args, &leaf.name, &identity)?;
+    }
     opened.unlock(&args.passphrase)?;
     let _interrupt = Interrupt::hold()?;
     let issued = opened.authority.sign(request, names, &leaf, now);
@@ -71,9 +74,16 @@ fn names(
         )));
     }
     show(request, name, voice);
-    let question = format!("Certify exactly these names for {name}?");
-    consent::ask(&question, &args.consent)?;
     Ok(RequestedNames::Confirmed)
+}
+
+/// The role last, where nothing that a request says can scroll it away.
+fn ask(args: &SignArgs, name: &NodeName, identity: &Identity) -> Result<(), Failure> {
+    let (role, reason, uri) = (identity.role, identity.role_reason, &identity.uri);
+    let question = format!(
+        "Certify exactly these names for {name}, with the role {role} ({reason}) as {uri}?"
+    );
+    consent::ask(&question, &args.consent)
 }
 
 fn explain(error: &IssueError, args: &SignArgs, opened: &Opened) -> Failure {
@@ -98,11 +108,13 @@ fn show(request: &SigningRequest, name: &NodeName, voice: Voice) {
     lines.extend(
         refused
             .iter()
+            .take(SHOWN)
             .map(|name| format!("  never certified: {name}")),
     );
     lines.extend(
         ignored
             .iter()
+            .take(SHOWN)
             .map(|item| format!("  not taken over: {item}")),
     );
     let document = json!({
@@ -152,3 +164,6 @@ fn table(issued: &Issued) -> Result<(), Failure> {
     ));
     card.print()
 }
+
+/// Enough to see what kind of request it is; all of it is in the document.
+const SHOWN: usize = 10;

@@ -167,7 +167,15 @@ fn field_error(error: &csv::Error, headers: &csv::StringRecord) -> String {
 }
 
 fn yaml_entries(text: &str) -> Result<Vec<Raw>, String> {
-    let entries: Vec<Raw> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    // The parser shows the text around a fault, and this may be somebody's key by mistake.
+    if text.contains("PRIVATE KEY") {
+        return Err("it holds a private key and is no list of nodes".to_owned());
+    }
+    let first_line = |error: serde_saphyr::Error| {
+        let text = error.to_string();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let entries: Vec<Raw> = serde_saphyr::from_str(text).map_err(first_line)?;
     let placed = entries.into_iter().enumerate().map(|(at, raw)| {
         let place = format!("entry {}", at + 1);
         Raw { place, ..raw }
