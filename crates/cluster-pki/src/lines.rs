@@ -41,7 +41,7 @@ pub enum RecordError {
 /// Without it a file that was lost would be one that has no records yet.
 pub(crate) fn create(path: &Path) -> Result<(), RecordError> {
     if !files::exists(path)? {
-        files::write_new(path, Access::Owner, b"")?;
+        files::replace(path, Access::Owner, b"")?;
     }
     Ok(())
 }
