@@ -14,6 +14,7 @@ use crate::tls::interrupt::Interrupt;
 use crate::tls::next_step::quoted;
 use crate::tls::out_directory;
 use crate::tls::passphrase::PassphraseInput;
+use crate::tls::remedy::explain_path;
 use crate::tls::report::{Card, print_json};
 
 pub(crate) fn run(args: &BundleArgs) -> Result<(), Failure> {
@@ -128,7 +129,7 @@ fn explain(error: &BundleError, args: &BundleArgs) -> Failure {
         BundleError::Pkcs12 { .. } => {
             failure.with_next("choose a passphrase of letters, digits and punctuation")
         }
-        _ => failure,
+        _ => explain_path(error, "--from"),
     }
 }
 
@@ -156,6 +157,6 @@ fn explain_output(error: &OutputError) -> Failure {
             failure.with_next("name another file with --file FILE, or replace it with --force")
         }
         OutputError::Directory { .. } => failure.with_next("name a file in it with --file FILE"),
-        _ => failure,
+        _ => explain_path(error, "--file"),
     }
 }

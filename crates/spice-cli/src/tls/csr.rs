@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::tls::interrupt::Interrupt;
 use crate::tls::next_step::quoted;
 use crate::tls::out_directory;
+use crate::tls::remedy::explain_path;
 use crate::tls::report::{Card, print_json};
 
 pub(crate) fn run(args: CsrArgs) -> Result<(), Failure> {
@@ -83,6 +84,6 @@ fn explain(error: &RequestError, plan: &RequestPlan) -> Failure {
         RequestError::Output(OutputError::PkiDirectory { .. } | OutputError::Directory { .. }) => {
             failure.with_next("choose another directory with --out DIR")
         }
-        _ => failure,
+        _ => explain_path(error, "--out"),
     }
 }

@@ -153,8 +153,7 @@ pub(super) fn explain_rotate(error: &RotateError, pki: &PkiDirectory) -> Failure
              end it with `spice cluster tls rotate-ca finish{pki}`"
         )),
         RotateError::Rotation(RotationError::NotUnderWay) => failure.with_next(format!(
-            "see where it stands with `spice cluster tls rotate-ca status{pki}`, or begin one with \
-             `spice cluster tls rotate-ca start{pki}`"
+            "begin one with `spice cluster tls rotate-ca start{pki}`"
         )),
         RotateError::Rotation(_) => failure.with_next(format!(
             "see where it stands with `spice cluster tls rotate-ca status{pki}`"

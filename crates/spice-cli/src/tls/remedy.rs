@@ -11,8 +11,13 @@ use crate::tls::next_step::quoted;
 
 /// What anything of an authority may come to: files that the system refuses.
 pub(super) fn explain(error: &(dyn Error + 'static)) -> Failure {
+    explain_path(error, "--out or --pki-dir")
+}
+
+/// The same for a command whose paths come from other flags.
+pub(super) fn explain_path(error: &(dyn Error + 'static), flags: &str) -> Failure {
     let failure = Failure::from_error(error);
-    match io_kind(error).and_then(about_io) {
+    match io_kind(error).and_then(|kind| about_io(kind, flags)) {
         Some(remedy) => failure.with_next(remedy),
         None => failure,
     }
@@ -69,23 +74,22 @@ fn restore(pki: &PkiDirectory) -> String {
     )
 }
 
-fn about_io(kind: ErrorKind) -> Option<String> {
-    let text = match kind {
+fn about_io(kind: ErrorKind, flags: &str) -> Option<String> {
+    Some(match kind {
         ErrorKind::PermissionDenied => {
-            "run it as the owner of that path, or choose another directory with --out or --pki-dir"
+            format!("run it as the owner of that path, or choose another directory with {flags}")
         }
         ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound => {
-            "choose a directory that can be written to with --out or --pki-dir"
+            format!("choose a directory that can be written to with {flags}")
         }
         ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
-            "name a directory with --out or --pki-dir, or a path where there is nothing yet"
+            format!("name a directory with {flags}, or a path where there is nothing yet")
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "make room on that file system and type the same command again"
+            "make room on that file system and type the same command again".to_owned()
         }
         _ => return None,
-    };
-    Some(text.to_owned())
+    })
 }
 
 /// What the system said, where it is the cause. Errors that only pass another one on are not

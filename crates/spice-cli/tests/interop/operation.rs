@@ -86,7 +86,7 @@ pub(crate) const SIGN: Operation = Operation {
     line: "sign n2.csr --yes",
     again: [
         "has a certificate already",
-        "sign n2.csr --force",
+        "the same command with --force",
         "sign n2.csr --force --yes",
     ],
 };
@@ -118,13 +118,13 @@ pub(crate) const START: Operation = Operation {
 pub(crate) const FINISH: Operation = Operation {
     before: &["init", "add n1", "rotate-ca start", "renew n1"],
     line: "rotate-ca finish --yes",
-    again: ["no rotation is under way", STATUS, STATUS],
+    again: ["no rotation is under way", "rotate-ca start", STATUS],
 };
 
 pub(crate) const ABORT: Operation = Operation {
     before: &["init", "add n1", "rotate-ca start"],
     line: "rotate-ca abort --yes",
-    again: ["no rotation is under way", STATUS, STATUS],
+    again: ["no rotation is under way", "rotate-ca start", STATUS],
 };
 
 pub(crate) const CSR: Operation = Operation {
