@@ -1,9 +1,9 @@
 //! Programs of others against ours: TLS implementations against cluster-tls, readers of
-//! certificates against the `spice` command, and an unmodified Flight SQL client against a real
-//! node.
+//! certificates against the `spice` command, an unmodified Flight SQL client against a real node;
+//! and the pages of the README on two machines.
 
 mod certificates;
-mod packages;
+pub(crate) mod packages;
 mod tls;
 
 use std::fs;
@@ -29,12 +29,32 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     tls::run(workspace)?;
     let python = environment()?;
     certificates::run(workspace, &python)?;
-    flight_sql(workspace, &python)
+    packages::see_to(&PAGE_TOOLS, &[])?;
+    let directory = binaries::build(workspace, Profile::Dev)?;
+    flight_sql(workspace, &python, &directory)?;
+    page(workspace, &python, &directory)
 }
 
-/// Builds `spiced` and runs the script, which starts the node.
-fn flight_sql(workspace: &Workspace, python: &Path) -> Result<()> {
-    let directory = binaries::build(workspace, Profile::Dev)?;
+/// What makes two machines of one.
+const PAGE_TOOLS: [(&str, &str); 4] = [
+    ("ip", "iproute2"),
+    ("curl", "curl"),
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+];
+
+/// Types what the README says on a machine for each node.
+fn page(workspace: &Workspace, python: &Path, directory: &Path) -> Result<()> {
+    let mut command = Command::new(python);
+    command
+        .arg(workspace.root().join("tests/interop/page.py"))
+        .arg(directory)
+        .arg(workspace.root().join("README.md"));
+    succeed(&mut command)
+}
+
+/// Runs the script, which starts a node.
+fn flight_sql(workspace: &Workspace, python: &Path, directory: &Path) -> Result<()> {
     let mut command = Command::new(python);
     command
         .arg(workspace.root().join("tests/interop/flightsql.py"))

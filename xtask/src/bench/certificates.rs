@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::interop::packages;
 use crate::workspace::{Workspace, succeed};
 
 /// The programs that are measured against, and the Debian packages that they are in.
@@ -28,7 +29,7 @@ const BATCH_ROUNDS: usize = 5;
 /// Builds `spice` for release, lets everybody make one certificate a round, and prints what it
 /// took. All make a P-256 key; all files are on the file system of the target directory.
 pub(super) fn run(workspace: &Workspace) -> Result<()> {
-    check_tools()?;
+    packages::see_to(&TOOLS, &[])?;
     let mut build = workspace.cargo();
     succeed(build.args(["build", "--release", "-p", "spice-cli"]))?;
     let spice = workspace.target().join("release/spice");
@@ -36,23 +37,6 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
     single(&arena)?;
     batch(&arena)?;
     start(&arena)
-}
-
-fn check_tools() -> Result<()> {
-    let starts = |program: &str| {
-        let mut command = Command::new(program);
-        command.arg("-version").stdin(Stdio::null());
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok()
-    };
-    let missing = TOOLS.iter().filter(|(program, _)| !starts(program));
-    let packages: Vec<_> = missing.map(|(_, package)| *package).collect();
-    ensure!(
-        packages.is_empty(),
-        "the comparison needs other programs: on Debian and Ubuntu `apt-get install {}`",
-        packages.join(" ")
-    );
-    Ok(())
 }
 
 /// Every contestant's authority, made beforehand.

@@ -9,13 +9,13 @@ use anyhow::{Context, Result, ensure};
 use crate::workspace::{output, succeed};
 
 /// Programs, and the Debian packages that they are in.
-pub(super) type Tools = [(&'static str, &'static str)];
+pub(crate) type Tools = [(&'static str, &'static str)];
 
 /// Programs and how each is asked for its version: what passes with one may fail with another.
-pub(super) type Versions = [[&'static str; 2]];
+pub(crate) type Versions = [[&'static str; 2]];
 
 /// Installs what is missing and says which versions there are.
-pub(super) fn see_to(tools: &Tools, versions: &Versions) -> Result<()> {
+pub(crate) fn see_to(tools: &Tools, versions: &Versions) -> Result<()> {
     let missing = missing_packages(tools, is_installed);
     if !missing.is_empty() {
         install(&missing)?;
