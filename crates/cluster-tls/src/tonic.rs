@@ -23,7 +23,8 @@
 //!
 //! - An [`AuthorizationLayer`] with a [`MethodTable`], for services that are generated or of others.
 //! - A [`Method`] type for each method and an [`Authorizer`], for your own handlers: a handler that
-//!   takes a [`Permit`] cannot be reached past the decision.
+//!   takes a [`Permit`] cannot be reached past the decision. Its [`gate`](Authorizer::gate) decides
+//!   the same before a message is read.
 //!
 //! Denials are `PERMISSION_DENIED` with constant text; [`Decisions`] hears of the reason.
 //!

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Status};
 
-use super::Connection;
+use super::{AuthorizationLayer, Connection, MethodTable};
 use crate::{PeerIdentity, Role};
 
 /// One gRPC method and who may call it. Implemented on an empty type per method.
@@ -92,6 +92,18 @@ impl Authorizer {
             outcome: outcome.as_ref().map(|_| ()).map_err(|denied| *denied),
         });
         outcome
+    }
+
+    /// A gate for in front of services whose handlers ask this authorizer for permits.
+    ///
+    /// A handler is reached when its message has been read, so whoever is denied there has cost
+    /// the memory for it. The gate denies by `table` when the headers are there. It reports
+    /// denials only, since what it lets through is reported with its permit; the permit stays the
+    /// proof. Take the rows from the types that permits are asked for, with
+    /// [`MethodTable::method`]: then both decide alike.
+    #[must_use]
+    pub fn gate(&self, table: MethodTable) -> AuthorizationLayer {
+        AuthorizationLayer::before_permits(table, Arc::clone(&self.decisions))
     }
 
     /// Reports and refuses a request that names somebody else than its sender.

@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::authorization::may_call;
-use super::{Connection, Decision, Decisions, Denied, WithoutIdentity};
+use super::{Connection, Decision, Decisions, Denied, Method, WithoutIdentity};
 use crate::role::Role;
 
 /// Which roles may call which methods. A method without a row may be called by nobody.
@@ -32,7 +32,13 @@ use crate::role::Role;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MethodTable {
-    rows: HashMap<&'static str, &'static [Role]>,
+    rows: HashMap<&'static str, Row>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    roles: &'static [Role],
+    without_identity: WithoutIdentity,
 }
 
 impl MethodTable {
@@ -43,17 +49,41 @@ impl MethodTable {
     }
 
     /// Lets `roles`, and those who may act as one of them, call `method`, written
-    /// `/package.Service/Method`. A second row of the same method replaces the first.
+    /// `/package.Service/Method`, and nobody without an identity. A second row of the same method
+    /// replaces the first.
     #[must_use]
-    pub fn allow(mut self, method: &'static str, roles: &'static [Role]) -> Self {
-        self.rows.insert(method, roles);
-        self
+    pub fn allow(self, method: &'static str, roles: &'static [Role]) -> Self {
+        let without_identity = WithoutIdentity::Refuse;
+        self.with(
+            method,
+            Row {
+                roles,
+                without_identity,
+            },
+        )
+    }
+
+    /// Adds the row of `M`, so that the table decides about it as a permit for it does.
+    #[must_use]
+    pub fn method<M: Method>(self) -> Self {
+        self.with(
+            M::PATH,
+            Row {
+                roles: M::ROLES,
+                without_identity: M::WITHOUT_IDENTITY,
+            },
+        )
     }
 
     /// The roles that may call `method`.
     #[must_use]
     pub fn roles(&self, method: &str) -> &'static [Role] {
-        self.rows.get(method).copied().unwrap_or_default()
+        self.rows.get(method).map_or(&[], |row| row.roles)
+    }
+
+    fn with(mut self, method: &'static str, row: Row) -> Self {
+        self.rows.insert(method, row);
+        self
     }
 }
 
@@ -61,9 +91,14 @@ impl MethodTable {
 /// `PERMISSION_DENIED` and constant text.
 ///
 /// It decides by the identity of the connection that the request came in on, and by nothing in the
-/// request but its path. On a plaintext transport nobody has an identity, and nothing is let
-/// through. Where handlers are your own, prefer the [`Authorizer`](super::Authorizer): a handler
-/// that takes a permit cannot be reached past it.
+/// request but its path, when the headers of a call are there: of the body of a denied call nothing
+/// is read, so that it costs no more than the flow control of HTTP/2 lets a peer send unread. On a
+/// plaintext transport nobody has an identity, and only the rows of methods that admit this let
+/// anything through.
+///
+/// Where handlers are your own, prefer the [`Authorizer`](super::Authorizer): a handler that takes a
+/// permit cannot be reached past it. Its [`gate`](super::Authorizer::gate) is this layer for in
+/// front of such handlers.
 ///
 /// # Examples
 ///
@@ -100,13 +135,35 @@ pub struct AuthorizationLayer {
 struct Rules {
     table: MethodTable,
     decisions: Arc<dyn Decisions>,
+    reported: Reported,
+}
+
+/// Which decisions are reported here: each is to be reported once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reported {
+    All,
+    /// The handler asks for a permit, which reports what is granted.
+    Denials,
 }
 
 impl AuthorizationLayer {
-    /// A layer that decides by `table` and reports to `decisions`.
+    /// A layer that decides by `table` and reports every decision to `decisions`.
     pub fn new(table: MethodTable, decisions: Arc<dyn Decisions>) -> Self {
+        Self::reporting(table, decisions, Reported::All)
+    }
+
+    /// See [`Authorizer::gate`](super::Authorizer::gate).
+    pub(super) fn before_permits(table: MethodTable, decisions: Arc<dyn Decisions>) -> Self {
+        Self::reporting(table, decisions, Reported::Denials)
+    }
+
+    fn reporting(table: MethodTable, decisions: Arc<dyn Decisions>, reported: Reported) -> Self {
         Self {
-            rules: Arc::new(Rules { table, decisions }),
+            rules: Arc::new(Rules {
+                table,
+                decisions,
+                reported,
+            }),
         }
     }
 }
@@ -182,10 +239,13 @@ impl Rules {
         let outcome = match (connection, row) {
             (None, _) => Err(Denied::UnknownConnection),
             (Some(_), None) => Err(Denied::UnknownMethod),
-            (Some(connection), Some((_, roles))) => {
-                may_call(connection, roles, WithoutIdentity::Refuse)
+            (Some(connection), Some((_, row))) => {
+                may_call(connection, row.roles, row.without_identity)
             }
         };
+        if outcome.is_ok() && self.reported == Reported::Denials {
+            return outcome;
+        }
         self.decisions.decided(&Decision {
             // A path without a row is a stranger's text, and no name to count by.
             method: row.map_or(NO_ROW, |(method, _)| method),

@@ -20,6 +20,8 @@ mod floods;
 mod following;
 #[cfg(feature = "tonic")]
 mod frames;
+#[cfg(feature = "tonic")]
+mod gate;
 mod hostile;
 #[cfg(feature = "tonic")]
 mod layer;
