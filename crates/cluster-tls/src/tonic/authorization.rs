@@ -124,7 +124,7 @@ impl fmt::Debug for Authorizer {
     }
 }
 
-/// Why a call was denied. The caller is told none of it.
+/// Why a call was denied. Of who may call what, the caller is told nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Denied {
@@ -138,6 +138,8 @@ pub enum Denied {
     UnknownConnection,
     /// The method has no row in the table.
     UnknownMethod,
+    /// The peer may call the method, and has more calls under way than it may have.
+    TooManyCalls,
 }
 
 impl Denied {
@@ -149,6 +151,7 @@ impl Denied {
             Self::ForeignSender => "foreign_sender",
             Self::UnknownConnection => "unknown_connection",
             Self::UnknownMethod => "unknown_method",
+            Self::TooManyCalls => "too_many_calls",
         }
     }
 }
@@ -162,9 +165,13 @@ impl fmt::Display for Denied {
 impl std::error::Error for Denied {}
 
 impl From<Denied> for Status {
-    /// The same constant answer for every reason: a prober learns nothing from it.
-    fn from(_: Denied) -> Self {
-        Self::permission_denied("permission denied")
+    /// The same constant answer for whatever a peer may not: a prober learns nothing from it. One
+    /// that asks for too much at once may ask again, and is told so.
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::TooManyCalls => Self::resource_exhausted("too many calls at a time"),
+            _ => Self::permission_denied("permission denied"),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ use crate::tonic::{channel, serve_router, transport};
 /// A method of the one service, for the tables of this file.
 macro_rules! method {
     ($name:ident, $roles:expr, $without_identity:ident) => {
-        enum $name {}
+        pub(crate) enum $name {}
 
         impl Method for $name {
             const PATH: &'static str = concat!("/test.Service/", stringify!($name));
@@ -52,20 +52,21 @@ const PATHS: [&str; 5] = [Take::PATH, Secret::PATH, Submit::PATH, Closed::PATH, 
 
 /// What was decided, as `method outcome`.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     /// What was decided since this was last asked.
-    fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
 
 impl Decisions for Log {
     fn decided(&self, decision: &Decision<'_>) {
-        let outcome = decision
-            .outcome
-            .map_or_else(|denied| denied.as_str(), |()| "granted");
+        let outcome = match decision.outcome {
+            Ok(()) => "granted",
+            Err(denied) => denied.as_str(),
+        };
         let line = format!("{} {outcome}", decision.method);
         self.0.lock().unwrap().push(line);
     }
@@ -127,13 +128,13 @@ impl Service<http::Request<Body>> for Reader {
 }
 
 /// A message of [`MESSAGE_BYTES`] in pieces, and how much of it was taken to be sent.
-struct Message {
+pub(crate) struct Message {
     left: usize,
     taken_bytes: Arc<AtomicUsize>,
 }
 
 impl Message {
-    fn new() -> (Self, Arc<AtomicUsize>) {
+    pub(crate) fn new() -> (Self, Arc<AtomicUsize>) {
         let taken_bytes = Arc::<AtomicUsize>::default();
         let message = Self {
             left: MESSAGE_BYTES,
@@ -159,28 +160,30 @@ impl HttpBody for Message {
     }
 }
 
-const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
-const PIECE_BYTES: usize = 16 * 1024;
+pub(crate) const MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const PIECE_BYTES: usize = 16 * 1024;
 
 /// What HTTP/2 lets a client send of one call before the server has read any of it.
 const WINDOW_BYTES: usize = 1024 * 1024;
 
 /// Whether the service stands behind the gate.
-enum Gate {
+pub(crate) enum Gate {
     Shut,
+    /// And with so many seats for each peer.
+    Seats(usize),
     Missing,
 }
 
 /// A server of the methods above.
-struct Scene {
-    address: SocketAddr,
-    log: Log,
+pub(crate) struct Scene {
+    pub(crate) address: SocketAddr,
+    pub(crate) log: Log,
     read_bytes: Arc<AtomicUsize>,
     _server: JoinSet<()>,
 }
 
 impl Scene {
-    async fn new(transport: &NodeTransport, gate: Gate) -> Self {
+    pub(crate) async fn new(transport: &NodeTransport, gate: Gate) -> Self {
         let log = Log::default();
         let authorizer = Authorizer::new(Arc::new(log.clone()));
         let read_bytes = Arc::<AtomicUsize>::default();
@@ -196,6 +199,10 @@ impl Scene {
         };
         let router = match gate {
             Gate::Shut => server_builder().add_service(layer.layer(reader)),
+            Gate::Seats(seats) => {
+                let layer = layer.calls_per_peer(seats);
+                server_builder().add_service(layer.layer(reader))
+            }
             Gate::Missing => server_builder().add_service(reader),
         };
         let (address, server) = serve_router(transport, router).await;
@@ -208,29 +215,33 @@ impl Scene {
     }
 
     /// What the server read since this was last asked.
-    fn read_bytes(&self) -> usize {
+    pub(crate) fn read_bytes(&self) -> usize {
         self.read_bytes.swap(0, Ordering::SeqCst)
     }
 }
 
 /// One call with a large message: how it ended, and how much of the message left the caller.
-async fn call(mut channel: NodeChannel, path: &str) -> (Code, String, usize) {
+pub(crate) async fn call(channel: NodeChannel, path: &str) -> (Code, String, usize) {
     let (message, taken_bytes) = Message::new();
+    let status = call_with(channel, path, Body::new(message)).await;
+    let taken = taken_bytes.load(Ordering::SeqCst);
+    (status.code(), status.message().to_owned(), taken)
+}
+
+pub(crate) async fn call_with(mut channel: NodeChannel, path: &str, body: Body) -> Status {
     let request = http::Request::post(format!("http://node{path}"))
         .header("content-type", "application/grpc")
-        .body(Body::new(message))
+        .body(body)
         .unwrap();
     let answered = async {
         poll_fn(|cx| channel.poll_ready(cx)).await.unwrap();
         channel.call(request).await.unwrap()
     };
     let response = within(answered).await;
-    let status = Status::from_header_map(response.headers()).unwrap();
-    let taken = taken_bytes.load(Ordering::SeqCst);
-    (status.code(), status.message().to_owned(), taken)
+    Status::from_header_map(response.headers()).unwrap()
 }
 
-fn node(authority: &Authority, role: &str) -> NodeTransport {
+pub(crate) fn node(authority: &Authority, role: &str) -> NodeTransport {
     transport(&credentials(
         authority,
         &authority.issue(&member(role, "n1")),

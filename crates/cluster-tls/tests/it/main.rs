@@ -42,6 +42,8 @@ mod reload;
 mod revocation;
 #[cfg(all(feature = "tonic", unix))]
 mod rotation;
+#[cfg(feature = "tonic")]
+mod seats;
 mod sources;
 mod swap;
 #[cfg(feature = "tonic")]
