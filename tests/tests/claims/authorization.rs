@@ -1,6 +1,7 @@
 //! Who may call what, through real sockets to real nodes: every method with every role.
 
 mod calls;
+mod denials;
 mod forgery;
 mod insecure;
 mod matrix;
