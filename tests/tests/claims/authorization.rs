@@ -3,6 +3,7 @@
 mod calls;
 mod denials;
 mod forgery;
+mod gate;
 mod insecure;
 mod matrix;
 mod messages;
