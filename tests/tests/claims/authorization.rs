@@ -9,6 +9,7 @@ mod matrix;
 mod messages;
 mod ports;
 mod rows;
+mod seats;
 mod streams;
 mod tickets;
 

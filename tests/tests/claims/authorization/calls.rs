@@ -31,16 +31,19 @@ impl Caller {
         server: SocketAddr,
         expected: Role,
     ) -> Result<Self> {
-        let paths = pki.write("caller", leaf)?;
-        let snapshot = cluster_tls::load(&paths, Arc::new(SystemClock), PeerPolicy::default())?;
-        let (_, credentials) = cluster_tls::publish(snapshot);
-        let transport = NodeTransport::mutual(
-            credentials,
-            AcceptLimits::default(),
-            DialLimits::default(),
-            Arc::new(NoEvents),
-        );
-        Self::over(&transport, server, expected)
+        Self::over(&transport(pki, leaf)?, server, expected)
+    }
+
+    /// The same with two connections.
+    pub(super) fn pair(
+        pki: &TestPki,
+        leaf: &Leaf,
+        server: SocketAddr,
+        expected: Role,
+    ) -> Result<[Self; 2]> {
+        let transport = transport(pki, leaf)?;
+        let one = Self::over(&transport, server, expected)?;
+        Ok([one, Self::over(&transport, server, expected)?])
     }
 
     /// Calls an insecure node.
@@ -87,6 +90,19 @@ impl Caller {
             Err(status) => status,
         })
     }
+}
+
+/// How the holder of a certificate like `leaf` dials.
+fn transport(pki: &TestPki, leaf: &Leaf) -> Result<NodeTransport> {
+    let paths = pki.write("caller", leaf)?;
+    let snapshot = cluster_tls::load(&paths, Arc::new(SystemClock), PeerPolicy::default())?;
+    let (_, credentials) = cluster_tls::publish(snapshot);
+    Ok(NodeTransport::mutual(
+        credentials,
+        AcceptLimits::default(),
+        DialLimits::default(),
+        Arc::new(NoEvents),
+    ))
 }
 
 /// Denials are all alike: who probes learns nothing from them.
