@@ -140,7 +140,7 @@ impl Engine {
             PathBuf::from(&self.executor.work_dir),
             authorizer,
         ))
-        .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
+        .max_decoding_message_size(TICKET_LIMIT_BYTES)
         .max_encoding_message_size(MESSAGE_LIMIT_BYTES)
     }
 
@@ -193,3 +193,7 @@ fn registration(run: &ExecutorRun, task_slots: usize) -> ExecutorRegistration {
 
 /// The same as on the scheduler's side: plans and shuffle blocks travel within it.
 const MESSAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// A ticket is an address and some ids in a few hundred bytes. One that asks for ranges of a file
+/// lists them, two numbers each and neighbours as one: there is room for ten thousand.
+const TICKET_LIMIT_BYTES: usize = 256 * 1024;

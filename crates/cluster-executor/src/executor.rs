@@ -10,8 +10,10 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::service::LayerExt;
 use tonic::transport::server::Router;
 
+use crate::authorization::method_table;
 use crate::boot::{self, BootError};
 use crate::control::ControlLink;
 use crate::engine::{Engine, EngineOptions};
@@ -150,7 +152,12 @@ impl Executor {
     }
 
     fn router(&self) -> Router {
-        server_builder().add_service(self.engine.service(self.authorizer.clone()))
+        let shuffle = self.engine.service(self.authorizer.clone());
+        let gate = self
+            .authorizer
+            .gate(method_table())
+            .calls_per_peer(FETCHES_PER_PEER);
+        server_builder().add_service(gate.named_layer(shuffle))
     }
 }
 
@@ -159,3 +166,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(4);
 
 /// Fetches in flight end within this after a request to stop, or are cut.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Blocks that a node asks for at once, until they begin to flow: several for each of its tasks, and
+/// more take turns. With the size of a ticket it bounds what one key can take up: 64 MiB.
+const FETCHES_PER_PEER: usize = 256;

@@ -1,7 +1,7 @@
 //! The authorization table of the scheduler's internal port: method x role, deny by default.
 
 use cluster_tls::Role;
-use cluster_tls::tonic::{Method, WithoutIdentity};
+use cluster_tls::tonic::{Method, MethodTable, WithoutIdentity};
 
 /// One row of the table, as data: for tests and for showing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ macro_rules! authorization_table {
             roles: $roles,
             without_identity: WithoutIdentity::$without_identity,
         }),+];
+
+        /// The same rows, for the gate that denies before a message is read.
+        pub(crate) fn method_table() -> MethodTable {
+            MethodTable::new()$(.method::<$method>())+
+        }
     };
 }
 

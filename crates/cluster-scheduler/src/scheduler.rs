@@ -11,8 +11,10 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::service::LayerExt;
 use tonic::transport::server::Router;
 
+use crate::authorization::method_table;
 use crate::cluster_service::{ClusterServiceState, GuardedClusterService};
 use crate::control::ControlStreams;
 use crate::engine::Engine;
@@ -109,16 +111,18 @@ impl Scheduler {
 
     fn router(&self) -> Router {
         let cluster = GuardedClusterService::new(self.authorizer.clone(), self.state.clone());
+        let cluster = ClusterServiceServer::new(cluster)
+            .max_decoding_message_size(REQUEST_LIMIT_BYTES)
+            .max_encoding_message_size(ANSWER_LIMIT_BYTES);
+        let engine = self
+            .engine
+            .service(self.authorizer.clone(), self.members.clone());
+        let gate = self.authorizer.gate(method_table());
+        let control_gate = gate.clone().calls_per_peer(CONTROL_CALLS_PER_PEER);
+        let engine_gate = gate.calls_per_peer(ENGINE_CALLS_PER_PEER);
         server_builder()
-            .add_service(
-                ClusterServiceServer::new(cluster)
-                    .max_decoding_message_size(CONTROL_MESSAGE_LIMIT_BYTES)
-                    .max_encoding_message_size(CONTROL_MESSAGE_LIMIT_BYTES),
-            )
-            .add_service(
-                self.engine
-                    .service(self.authorizer.clone(), self.members.clone()),
-            )
+            .add_service(control_gate.named_layer(cluster))
+            .add_service(engine_gate.named_layer(engine))
     }
 
     /// Ends the tasks of this scheduler: control streams and job clean-up.
@@ -142,8 +146,22 @@ pub struct StartError(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// An executor id is free for another identity after three missed heartbeats.
 const MEMBER_SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Control calls carry an application definition at most.
-const CONTROL_MESSAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+/// What executors ask and report is ids, counts and a line of text, in a few hundred bytes; tasks
+/// and their results travel by the engine's own service.
+const REQUEST_LIMIT_BYTES: usize = 64 * 1024;
+
+/// An executor asks one thing at a time, and reports on streams that are not counted once they are
+/// open. Nodes that share a certificate share this. With the size of a request it bounds what one
+/// key can take up: 4 MiB.
+const CONTROL_CALLS_PER_PEER: usize = 64;
+
+/// An executor polls once at a time, which takes milliseconds. Nodes that share a certificate take
+/// turns. With the size of a message it bounds what one key can take up: 64 MiB as they arrive, and
+/// what reading them makes of it.
+const ENGINE_CALLS_PER_PEER: usize = 4;
+
+/// The largest answer is an application definition.
+const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Calls in flight end within this after a request to stop, or are cut.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);

@@ -23,7 +23,8 @@
 //!
 //! - An [`AuthorizationLayer`] with a [`MethodTable`], for services that are generated or of others.
 //! - A [`Method`] type for each method and an [`Authorizer`], for your own handlers: a handler that
-//!   takes a [`Permit`] cannot be reached past the decision.
+//!   takes a [`Permit`] cannot be reached past the decision. Its [`gate`](Authorizer::gate) decides
+//!   the same before a message is read.
 //!
 //! Denials are `PERMISSION_DENIED` with constant text; [`Decisions`] hears of the reason.
 //!
@@ -68,8 +69,10 @@ mod channel;
 mod endpoint;
 mod incoming;
 mod layer;
+mod method_table;
 mod node_channel;
 mod recording;
+mod seats;
 mod server;
 mod stream;
 mod transport;
@@ -83,7 +86,8 @@ pub use self::builder::{
 pub use self::channel::{ChannelOptions, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT};
 pub use self::endpoint::EndpointError;
 pub use self::incoming::Incoming;
-pub use self::layer::{AuthorizationLayer, Authorized, MethodTable};
+pub use self::layer::{AuthorizationLayer, Authorized};
+pub use self::method_table::MethodTable;
 pub use self::node_channel::NodeChannel;
 pub use self::stream::{Connection, NodeStream};
 pub use self::transport::{NodeTransport, Security};

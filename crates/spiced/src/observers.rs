@@ -1,21 +1,25 @@
 //! What the rooms report, as log lines and metrics.
 
+mod denials;
 mod repeats;
 mod tls;
+
+use std::net::IpAddr;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
 use cluster_scheduler::SchedulerEvents;
-use cluster_tls::tonic::{Decision, Decisions};
 
-use crate::metrics::{DenialLabels, Metrics};
+use crate::metrics::Metrics;
+use denials::{Caller, Denial};
 use repeats::Repeats;
 
 /// Writes and counts everything that a node's rooms report.
 #[derive(Debug)]
 pub(crate) struct Observer {
     metrics: Metrics,
-    refusals: Repeats,
+    refusals: Repeats<IpAddr, &'static str>,
+    denials: Repeats<Caller, Denial>,
 }
 
 impl Observer {
@@ -23,35 +27,13 @@ impl Observer {
         Self {
             metrics,
             refusals: Repeats::default(),
+            denials: Repeats::default(),
         }
     }
 
     fn show_connected(&self, connected: usize) {
         let connected = i64::try_from(connected).unwrap_or(i64::MAX);
         self.metrics.active_executors.set(connected);
-    }
-}
-
-impl Decisions for Observer {
-    fn decided(&self, decision: &Decision<'_>) {
-        let Err(denied) = decision.outcome else {
-            return;
-        };
-        let role = decision.peer.map_or("none", |peer| peer.role().as_str());
-        let labels = DenialLabels {
-            method: decision.method,
-            role,
-            reason: denied.as_str(),
-        };
-        self.metrics.denials.get_or_create(&labels).inc();
-        let peer = decision.peer.map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(
-            method = decision.method,
-            role,
-            peer,
-            reason = denied.as_str(),
-            "call denied"
-        );
     }
 }
 

@@ -1,12 +1,15 @@
 //! Who may call what, through real sockets to real nodes: every method with every role.
 
 mod calls;
+mod denials;
 mod forgery;
+mod gate;
 mod insecure;
 mod matrix;
 mod messages;
 mod ports;
 mod rows;
+mod seats;
 mod streams;
 mod tickets;
 

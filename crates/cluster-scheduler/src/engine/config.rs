@@ -71,8 +71,10 @@ impl JobIdGenerator for RandomJobIds {
     }
 }
 
-/// Plans travel whole; a wide query over many files passes gRPC's usual 4 MiB. Ballista's own
-/// default, and the same on every node.
+/// Plans travel whole; a wide query over many files passes gRPC's usual 4 MiB. So do the reports of
+/// a poll: one for each task that ended since the last, with a line for each of up to a thousand
+/// partitions. A poll that does not fit is lost with its reports, and their query waits for ever.
+/// Ballista's own default, and the same on every node.
 pub(super) const MESSAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Upstream waits 180 s before it believes that a silent executor is dead. Three missed
@@ -89,3 +91,68 @@ const FETCH_RETRY_WAIT_MS: u64 = 200;
 /// Every partition costs planning time and a file for each reader; past this, more slots do not
 /// make one query faster.
 const PARTITION_LIMIT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use ballista_core::serde::protobuf::{
+        PollWorkParams, ShuffleWritePartition, SuccessfulTask, TaskStatus, task_status,
+    };
+    use prost::Message;
+
+    use super::*;
+
+    /// A report about a task of the widest query, with numbers of a large one.
+    fn widest_report(task_id: u32) -> TaskStatus {
+        let partition = |partition_id: usize| ShuffleWritePartition {
+            partition_id: partition_id as u64,
+            num_batches: 1000,
+            num_rows: 100_000_000,
+            num_bytes: 10_000_000_000,
+            file_id: Some(u64::from(task_id)),
+            is_sort_shuffle: true,
+        };
+        let done = SuccessfulTask {
+            executor_id: format!("executor1.cluster.local:50052#{}", "0".repeat(32)),
+            partitions: (0..PARTITION_LIMIT).map(partition).collect(),
+            ..Default::default()
+        };
+        TaskStatus {
+            task_id,
+            job_id: "0".repeat(32),
+            status: Some(task_status::Status::Successful(done)),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn five_hundred_of_the_widest_tasks_may_end_between_two_polls_and_two_thousand_may_not() {
+        let poll_bytes = |tasks: u32| {
+            let task_status = (0..tasks).map(widest_report).collect();
+            let poll = PollWorkParams {
+                task_status,
+                ..Default::default()
+            };
+            poll.encoded_len()
+        };
+        eprintln!(
+            "SIZES {} {} {}",
+            std::mem::size_of::<TaskStatus>(),
+            poll_bytes(1),
+            poll_bytes(512)
+        );
+        let usual_limit_bytes = 4 * 1024 * 1024;
+        assert!((usual_limit_bytes..MESSAGE_LIMIT_BYTES).contains(&poll_bytes(512)));
+        assert!(poll_bytes(2048) > MESSAGE_LIMIT_BYTES);
+    }
+
+    #[test]
+    fn a_poll_grows_a_hundredfold_when_it_is_read_as_the_security_page_says() {
+        let smallest = PollWorkParams {
+            task_status: vec![TaskStatus::default()],
+            ..Default::default()
+        };
+        let reports = MESSAGE_LIMIT_BYTES / smallest.encoded_len();
+        let read_mib = reports * size_of::<TaskStatus>() / (1024 * 1024);
+        assert!((1500..1700).contains(&read_mib), "{read_mib} MiB");
+    }
+}

@@ -37,7 +37,7 @@ pub(crate) async fn measure(effort: Effort) -> Result<Table> {
     let counted = Arc::new(Counted::default());
     let authorizer = Authorizer::new(counted.clone());
     let (mut granted, mut denied) = (Figures::default(), Figures::default());
-    let mut layer = Paired::default();
+    let (mut layer, mut gate) = (Paired::default(), Paired::default());
     for round in 0..rounds {
         granted.push(permit::<Granted>(&authorizer, &connection, count)?);
         denied.push(permit::<Denied>(&authorizer, &connection, count)?);
@@ -47,6 +47,13 @@ pub(crate) async fn measure(effort: Effort) -> Result<Table> {
                 Which::Peer => calls(Nothing, &connection, count).await?,
             };
             layer.push(which, nanoseconds);
+        }
+        for which in halves(round) {
+            let nanoseconds = match which {
+                Which::Ours => calls(gated(&authorizer), &connection, count).await?,
+                Which::Peer => calls(Nothing, &connection, count).await?,
+            };
+            gate.push(which, nanoseconds);
         }
     }
     let expected = 3 * rounds as u64 * u64::from(count);
@@ -63,6 +70,12 @@ pub(crate) async fn measure(effort: Effort) -> Result<Table> {
         .aimed(
             "AuthorizationLayer, the difference",
             &layer.differences(),
+            Aim::AtMost(1000.0),
+        )
+        .row("the same behind a gate that counts calls", &gate.ours)
+        .aimed(
+            "Authorizer::gate with calls_per_peer, the difference",
+            &gate.differences(),
             Aim::AtMost(1000.0),
         ))
 }
@@ -107,13 +120,22 @@ fn per_call(started: Instant, count: u32) -> f64 {
 fn layered(
     decisions: &Arc<Counted>,
 ) -> impl Service<http::Request<()>, Response = http::Response<()>, Error = Infallible> + use<> {
-    // Other rows than the one that is asked for, as many as a node has.
+    AuthorizationLayer::new(table(), decisions.clone()).layer(Nothing)
+}
+
+fn gated(
+    authorizer: &Authorizer,
+) -> impl Service<http::Request<()>, Response = http::Response<()>, Error = Infallible> + use<> {
+    authorizer.gate(table()).calls_per_peer(4).layer(Nothing)
+}
+
+/// The row that is asked for and others, as many as a node has.
+fn table() -> MethodTable {
     let others = OTHER_METHODS.into_iter();
     let table = others.fold(MethodTable::new(), |table, path| {
         table.allow(path, &[Role::Scheduler])
     });
-    let table = table.allow(Granted::PATH, Granted::ROLES);
-    AuthorizationLayer::new(table, decisions.clone()).layer(Nothing)
+    table.method::<Granted>()
 }
 
 /// The server's view of a connection from an executor.

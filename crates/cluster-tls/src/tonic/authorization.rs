@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Status};
 
-use super::Connection;
+use super::{AuthorizationLayer, Connection, MethodTable};
 use crate::{PeerIdentity, Role};
 
 /// One gRPC method and who may call it. Implemented on an empty type per method.
@@ -94,6 +94,18 @@ impl Authorizer {
         outcome
     }
 
+    /// A gate for in front of services whose handlers ask this authorizer for permits.
+    ///
+    /// A handler is reached when its message has been read, so whoever is denied there has cost
+    /// the memory for it. The gate denies by `table` when the headers are there. It reports
+    /// denials only, since what it lets through is reported with its permit; the permit stays the
+    /// proof. Take the rows from the types that permits are asked for, with
+    /// [`MethodTable::method`]: then both decide alike.
+    #[must_use]
+    pub fn gate(&self, table: MethodTable) -> AuthorizationLayer {
+        AuthorizationLayer::before_permits(table, Arc::clone(&self.decisions))
+    }
+
     /// Reports and refuses a request that names somebody else than its sender.
     pub fn refuse_foreign_sender<M: Method>(&self, permit: &Permit<M>) -> Denied {
         self.decisions.decided(&Decision {
@@ -112,7 +124,7 @@ impl fmt::Debug for Authorizer {
     }
 }
 
-/// Why a call was denied. The caller is told none of it.
+/// Why a call was denied. Of who may call what, the caller is told nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Denied {
@@ -126,6 +138,8 @@ pub enum Denied {
     UnknownConnection,
     /// The method has no row in the table.
     UnknownMethod,
+    /// The peer may call the method, and has more calls under way than it may have.
+    TooManyCalls,
 }
 
 impl Denied {
@@ -137,6 +151,7 @@ impl Denied {
             Self::ForeignSender => "foreign_sender",
             Self::UnknownConnection => "unknown_connection",
             Self::UnknownMethod => "unknown_method",
+            Self::TooManyCalls => "too_many_calls",
         }
     }
 }
@@ -150,9 +165,13 @@ impl fmt::Display for Denied {
 impl std::error::Error for Denied {}
 
 impl From<Denied> for Status {
-    /// The same constant answer for every reason: a prober learns nothing from it.
-    fn from(_: Denied) -> Self {
-        Self::permission_denied("permission denied")
+    /// The same constant answer for whatever a peer may not: a prober learns nothing from it. One
+    /// that asks for too much at once may ask again, and is told so.
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::TooManyCalls => Self::resource_exhausted("too many calls at a time"),
+            _ => Self::permission_denied("permission denied"),
+        }
     }
 }
 

@@ -20,6 +20,8 @@ mod floods;
 mod following;
 #[cfg(feature = "tonic")]
 mod frames;
+#[cfg(feature = "tonic")]
+mod gate;
 mod hostile;
 #[cfg(feature = "tonic")]
 mod layer;
@@ -40,6 +42,8 @@ mod reload;
 mod revocation;
 #[cfg(all(feature = "tonic", unix))]
 mod rotation;
+#[cfg(feature = "tonic")]
+mod seats;
 mod sources;
 mod swap;
 #[cfg(feature = "tonic")]

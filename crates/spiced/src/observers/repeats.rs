@@ -1,12 +1,21 @@
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Says of a repeated event whether it is worth a line now.
-#[derive(Debug, Default)]
-pub(super) struct Repeats {
-    seen: Mutex<HashMap<(IpAddr, &'static str), Seen>>,
+/// Says of a repeated event whether it is worth a line now: by its source, who chooses how often
+/// it happens, and by its kind, of which there are few.
+#[derive(Debug)]
+pub(super) struct Repeats<S, K> {
+    seen: Mutex<HashMap<(Source<S>, K), Seen>>,
+}
+
+/// Whose events are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Source<S> {
+    One(S),
+    /// Everybody without a place of its own.
+    Others,
 }
 
 #[derive(Debug)]
@@ -15,16 +24,25 @@ struct Seen {
     suppressed: u64,
 }
 
-impl Repeats {
-    /// `Some` with the number of events since the last line about this source and reason, or
-    /// `None` when the last line is less than a minute old.
-    pub(super) fn record(&self, source: IpAddr, reason: &'static str) -> Option<u64> {
-        self.record_at(source, reason, Instant::now())
+impl<S, K> Default for Repeats<S, K> {
+    fn default() -> Self {
+        Self {
+            seen: Mutex::default(),
+        }
+    }
+}
+
+impl<S: Eq + Hash, K: Copy + Eq + Hash> Repeats<S, K> {
+    /// `Some` with the number of events since the last line about this source and kind, or `None`
+    /// when the last line is less than a minute old.
+    pub(super) fn record(&self, source: S, kind: K) -> Option<u64> {
+        self.record_at(Source::One(source), kind, Instant::now())
     }
 
-    fn record_at(&self, source: IpAddr, reason: &'static str, now: Instant) -> Option<u64> {
+    fn record_at(&self, source: Source<S>, kind: K, now: Instant) -> Option<u64> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = seen.get_mut(&(source, reason)) {
+        let key = (source, kind);
+        if let Some(entry) = seen.get_mut(&key) {
             if now.duration_since(entry.since) < WINDOW {
                 entry.suppressed += 1;
                 return None;
@@ -37,19 +55,17 @@ impl Repeats {
         if seen.len() >= SOURCES {
             seen.retain(|_, entry| now.duration_since(entry.since) < WINDOW);
         }
-        // A flood from ever new addresses must neither fill the log nor blind it to the others: what
+        // A flood from ever new sources must neither fill the log nor blind it to the others: what
         // finds no place of its own has one together.
-        if seen.len() >= SOURCES && source != OTHERS {
+        if seen.len() >= SOURCES && key.0 != Source::Others {
             drop(seen);
-            return self.record_at(OTHERS, reason, now);
+            return self.record_at(Source::Others, kind, now);
         }
-        seen.insert(
-            (source, reason),
-            Seen {
-                since: now,
-                suppressed: 0,
-            },
-        );
+        let first = Seen {
+            since: now,
+            suppressed: 0,
+        };
+        seen.insert(key, first);
         Some(0)
     }
 }
@@ -57,40 +73,37 @@ impl Repeats {
 const WINDOW: Duration = Duration::from_secs(60);
 const SOURCES: usize = 1024;
 
-/// Stands for everybody without a place of its own.
-const OTHERS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    type Addresses = Repeats<u32, &'static str>;
+
+    const ONE: Source<u32> = Source::One(1);
+
     #[test]
     fn the_first_and_then_one_a_minute_with_the_count_between() {
-        let repeats = Repeats::default();
-        let source: IpAddr = "192.0.2.1".parse().unwrap();
+        let repeats = Addresses::default();
         let start = Instant::now();
-        assert_eq!(repeats.record_at(source, "plaintext", start), Some(0));
-        assert_eq!(repeats.record_at(source, "plaintext", start), None);
-        assert_eq!(repeats.record_at(source, "expired", start), Some(0));
-        assert_eq!(
-            repeats.record_at(source, "plaintext", start + WINDOW),
-            Some(1)
-        );
+        assert_eq!(repeats.record_at(ONE, "plaintext", start), Some(0));
+        assert_eq!(repeats.record_at(ONE, "plaintext", start), None);
+        assert_eq!(repeats.record_at(ONE, "expired", start), Some(0));
+        let two = Source::One(2);
+        assert_eq!(repeats.record_at(two, "plaintext", start), Some(0));
+        assert_eq!(repeats.record_at(ONE, "plaintext", start + WINDOW), Some(1));
     }
 
     #[test]
     fn a_flood_of_sources_stays_bounded() {
-        let repeats = Repeats::default();
+        let repeats = Addresses::default();
         let start = Instant::now();
-        for number in 0..5000_u32 {
-            let _ = repeats.record_at(IpAddr::from(number.to_be_bytes()), "plaintext", start);
+        for number in 0..5000 {
+            let _ = repeats.record_at(Source::One(number), "plaintext", start);
         }
         assert!(repeats.seen.lock().unwrap().len() <= SOURCES + 1);
         // Who comes then is told of by the minute, with all others.
         let late = start + WINDOW / 2;
-        assert_eq!(
-            repeats.record_at("192.0.2.7".parse().unwrap(), "revoked", late),
-            Some(0)
-        );
+        let latecomer = Source::One(7000);
+        assert_eq!(repeats.record_at(latecomer, "revoked", late), Some(0));
     }
 }

@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut, Bytes};
 use cluster_test::{Leaf, TestPki};
 use cluster_tls::tonic::{ChannelOptions, NodeChannel, NodeTransport};
 use cluster_tls::{AcceptLimits, DialLimits, NoEvents, NodeAddress, PeerPolicy, Role, SystemClock};
-use futures::stream;
+use futures::{Stream, stream};
 use http::uri::PathAndQuery;
 use tokio::time::timeout;
 use tonic::client::Grpc;
@@ -31,16 +31,19 @@ impl Caller {
         server: SocketAddr,
         expected: Role,
     ) -> Result<Self> {
-        let paths = pki.write("caller", leaf)?;
-        let snapshot = cluster_tls::load(&paths, Arc::new(SystemClock), PeerPolicy::default())?;
-        let (_, credentials) = cluster_tls::publish(snapshot);
-        let transport = NodeTransport::mutual(
-            credentials,
-            AcceptLimits::default(),
-            DialLimits::default(),
-            Arc::new(NoEvents),
-        );
-        Self::over(&transport, server, expected)
+        Self::over(&transport(pki, leaf)?, server, expected)
+    }
+
+    /// The same with two connections.
+    pub(super) fn pair(
+        pki: &TestPki,
+        leaf: &Leaf,
+        server: SocketAddr,
+        expected: Role,
+    ) -> Result<[Self; 2]> {
+        let transport = transport(pki, leaf)?;
+        let one = Self::over(&transport, server, expected)?;
+        Ok([one, Self::over(&transport, server, expected)?])
     }
 
     /// Calls an insecure node.
@@ -65,11 +68,19 @@ impl Caller {
     ///
     /// On the wire, one message is one message: a method that takes a stream of them takes it.
     pub(super) async fn call(&self, method: &str, message: impl Into<Bytes>) -> Result<Status> {
+        self.call_with(method, stream::iter([message.into()])).await
+    }
+
+    /// The same with a stream of messages, which is read as far as the server lets it be sent.
+    pub(super) async fn call_with(
+        &self,
+        method: &str,
+        messages: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Result<Status> {
         let path: PathAndQuery = method.parse()?;
         let mut client = Grpc::new(self.0.clone());
         client.ready().await?;
-        let message = message.into();
-        let request = Request::new(stream::iter([message]));
+        let request = Request::new(messages);
         let answered = async {
             let answer = client.streaming(request, path, Raw).await?;
             answer.into_inner().message().await
@@ -79,6 +90,19 @@ impl Caller {
             Err(status) => status,
         })
     }
+}
+
+/// How the holder of a certificate like `leaf` dials.
+fn transport(pki: &TestPki, leaf: &Leaf) -> Result<NodeTransport> {
+    let paths = pki.write("caller", leaf)?;
+    let snapshot = cluster_tls::load(&paths, Arc::new(SystemClock), PeerPolicy::default())?;
+    let (_, credentials) = cluster_tls::publish(snapshot);
+    Ok(NodeTransport::mutual(
+        credentials,
+        AcceptLimits::default(),
+        DialLimits::default(),
+        Arc::new(NoEvents),
+    ))
 }
 
 /// Denials are all alike: who probes learns nothing from them.

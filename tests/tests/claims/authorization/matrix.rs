@@ -95,12 +95,30 @@ async fn sweep(caller: &Caller, role: Role, rows: &[Row], node: &Node) -> Result
 }
 
 #[tokio::test]
-async fn a_method_that_does_not_exist_is_told_from_one_that_is_denied() -> Result<()> {
+async fn a_method_without_a_row_is_denied_to_everybody_and_not_named() -> Result<()> {
+    let scene = Scene::start().await?;
+    let caller = scene.to_scheduler(&holder_of(Role::Node))?;
+    for path in [
+        "/spice.protobuf.ClusterService/Nothing",
+        "/spice.protobuf.ClusterService/getAppDefinition",
+        "/spice.protobuf.ClusterService/GetAppDefinition/",
+        "/ballista.protobuf.SchedulerGrpc/Nothing",
+    ] {
+        ensure_denied(&caller.call(path, "").await?, path)?;
+    }
+    call_denied(&scene.scheduler, "(no row)", Role::Node, "unknown_method").await?;
+    let caller = scene.to_executor(&holder_of(Role::Node))?;
+    let path = "/arrow.flight.protocol.FlightService/Nothing";
+    ensure_denied(&caller.call(path, "").await?, path)?;
+    call_denied(&scene.executor, "(no row)", Role::Node, "unknown_method").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_exist_is_told_from_a_method_that_is_denied() -> Result<()> {
     let scene = Scene::start().await?;
     let client = scene.to_scheduler(&holder_of(Role::Client))?;
     for path in [
-        "/spice.protobuf.ClusterService/Nothing",
-        "/ballista.protobuf.SchedulerGrpc/Nothing",
         "/ballista.protobuf.ExecutorGrpc/LaunchTask",
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "/grpc.health.v1.Health/Check",

@@ -1,7 +1,6 @@
 //! Messages that are too large, or no messages: refused, and the node goes on.
 
 use anyhow::{Result, ensure};
-use bytes::Bytes;
 use cluster_proto::pb;
 use cluster_tls::Role;
 use prost::Message;
@@ -39,8 +38,8 @@ async fn a_control_message_beyond_the_limit_is_refused_before_it_is_read() -> Re
     let caller = scene.to_scheduler(&holder_of(Role::Executor))?;
     let method = "/spice.protobuf.ClusterService/GetAppDefinition";
     for (bytes, code) in [
-        (LIMIT_BYTES - 64, Code::InvalidArgument),
-        (LIMIT_BYTES + 1, Code::OutOfRange),
+        (CONTROL_BYTES - 64, Code::InvalidArgument),
+        (CONTROL_BYTES + 1, Code::OutOfRange),
     ] {
         let request = pb::GetAppDefinitionRequest {
             executor_id: "x".repeat(bytes),
@@ -56,7 +55,11 @@ async fn a_control_stream_takes_no_message_beyond_the_limit() -> Result<()> {
     let scene = Scene::start().await?;
     let caller = scene.to_scheduler(&holder_of(Role::Executor))?;
     let method = "/spice.protobuf.ClusterService/ControlStream";
-    for (bytes, code) in [(64, Code::Ok), (LIMIT_BYTES + 1, Code::InvalidArgument)] {
+    for (bytes, code) in [
+        (64, Code::Ok),
+        (CONTROL_BYTES - 256, Code::Ok),
+        (CONTROL_BYTES + 1, Code::InvalidArgument),
+    ] {
         let shutdown = pb::ExecutorShutdown {
             ballista_executor_id: String::new(),
             reason: "x".repeat(bytes),
@@ -73,24 +76,52 @@ async fn a_control_stream_takes_no_message_beyond_the_limit() -> Result<()> {
 }
 
 #[tokio::test]
-async fn plans_and_tickets_have_a_limit_as_well() -> Result<()> {
+async fn plans_reports_and_tickets_have_limits_of_their_own() -> Result<()> {
     let scene = Scene::start().await?;
-    let huge = Bytes::from(vec![0; 65 * 1024 * 1024]);
     let to_scheduler = scene.to_scheduler(&holder_of(Role::Node))?;
+    for method in ["PollWork", "UpdateTaskStatus", "ExecuteQuery"] {
+        let path = format!("/ballista.protobuf.SchedulerGrpc/{method}");
+        limited(&to_scheduler, &path, ENGINE_BYTES).await?;
+    }
     let to_executor = scene.to_executor(&holder_of(Role::Node))?;
-    for (caller, path) in [
-        (&to_scheduler, "/ballista.protobuf.SchedulerGrpc/PollWork"),
-        (
-            &to_scheduler,
-            "/ballista.protobuf.SchedulerGrpc/ExecuteQuery",
-        ),
-        (&to_executor, "/arrow.flight.protocol.FlightService/DoGet"),
-    ] {
-        let status = caller.call(path, huge.clone()).await?;
-        ensure!(status.code() == Code::OutOfRange, "{path}: {status:?}");
+    for method in ["DoGet", "DoAction"] {
+        let path = format!("/arrow.flight.protocol.FlightService/{method}");
+        limited(&to_executor, &path, TICKET_BYTES).await?;
     }
     scene.still_answers().await
 }
 
-/// What control calls accept.
-const LIMIT_BYTES: usize = 16 * 1024 * 1024;
+/// A message of `bytes` is read, whatever comes of it, and one that is longer is not.
+async fn limited(caller: &Caller, path: &str, bytes: usize) -> Result<()> {
+    let status = caller.call(path, unknown_field(bytes)).await?;
+    ensure!(status.code() != Code::OutOfRange, "{path}: {status:?}");
+    let status = caller.call(path, unknown_field(bytes + 1)).await?;
+    ensure!(status.code() == Code::OutOfRange, "{path}: {status:?}");
+    Ok(())
+}
+
+/// A message of so many bytes that any method can read: one field that none of them knows.
+fn unknown_field(bytes: usize) -> Vec<u8> {
+    let mut message = Vec::new();
+    let head = 2 + prost::length_delimiter_len(bytes);
+    prost::encoding::encode_key(
+        UNKNOWN_FIELD,
+        prost::encoding::WireType::LengthDelimited,
+        &mut message,
+    );
+    prost::encoding::encode_varint((bytes - head) as u64, &mut message);
+    message.resize(bytes, 0);
+    message
+}
+
+/// No message has as many fields; its key takes two bytes.
+const UNKNOWN_FIELD: u32 = 2000;
+
+/// What executors may ask and report.
+const CONTROL_BYTES: usize = 64 * 1024;
+
+/// Plans, and the reports of a poll.
+const ENGINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a member may ask of another one's shuffle files.
+const TICKET_BYTES: usize = 256 * 1024;
