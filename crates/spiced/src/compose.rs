@@ -148,7 +148,12 @@ impl Node {
                     DialLimits::default(),
                     self.observer.clone(),
                 );
-                (transport, Protection::Mutual(credentials))
+                let rejected = self.observer.rejected_files();
+                let protection = Protection::Mutual {
+                    credentials,
+                    rejected,
+                };
+                (transport, protection)
             }
             SecurityConfig::Plaintext => {
                 reload::take_hangups(self)?;

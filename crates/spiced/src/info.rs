@@ -12,6 +12,8 @@ use public_api::{
 };
 use spice_runtime::Runtime;
 
+use crate::observers::RejectedFiles;
+
 /// What is fixed when a node starts, and what is shown as it comes up.
 pub(crate) struct OwnInfo {
     pub(crate) role: NodeRole,
@@ -26,8 +28,11 @@ pub(crate) struct OwnInfo {
 /// How the internal port is protected, for as long as the node runs.
 #[derive(Clone, Debug)]
 pub(crate) enum Protection {
-    /// By these credentials, which change.
-    Mutual(Credentials),
+    /// By these credentials, which change, and the files that may not have become them.
+    Mutual {
+        credentials: Credentials,
+        rejected: Arc<RejectedFiles>,
+    },
     /// Not at all.
     Plaintext {
         /// What that means.
@@ -73,7 +78,9 @@ impl OwnInfo {
     /// This node in its own list: it has no connection to itself that could say more.
     fn myself(&self) -> Member {
         let certificate = match &self.protection {
-            Protection::Mutual(credentials) => Some(certificate(credentials.current().own())),
+            Protection::Mutual { credentials, .. } => {
+                Some(certificate(credentials.current().own()))
+            }
             Protection::Plaintext { .. } | Protection::NoPort => None,
         };
         Member {
@@ -93,7 +100,10 @@ impl OwnInfo {
 impl Protection {
     fn describe(&self) -> Security {
         match self {
-            Self::Mutual(credentials) => {
+            Self::Mutual {
+                credentials,
+                rejected,
+            } => {
                 let snapshot = credentials.current();
                 let roots = snapshot.roots().iter().map(|root| RootCertificate {
                     subject: root.subject.clone(),
@@ -103,6 +113,7 @@ impl Protection {
                     certificate: OwnCertificate {
                         certificate: certificate(snapshot.own()),
                         revoked: snapshot.own_revocation().is_some(),
+                        rejected: rejected.fault(),
                     },
                     roots: roots.collect(),
                 }

@@ -1,10 +1,12 @@
 //! What the rooms report, as log lines and metrics.
 
 mod denials;
+mod rejected;
 mod repeats;
 mod tls;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
@@ -14,12 +16,15 @@ use crate::metrics::Metrics;
 use denials::{Caller, Denial};
 use repeats::Repeats;
 
+pub(crate) use self::rejected::RejectedFiles;
+
 /// Writes and counts everything that a node's rooms report.
 #[derive(Debug)]
 pub(crate) struct Observer {
     metrics: Metrics,
     refusals: Repeats<IpAddr, &'static str>,
     denials: Repeats<Caller, Denial>,
+    rejected: Arc<RejectedFiles>,
 }
 
 impl Observer {
@@ -28,7 +33,13 @@ impl Observer {
             metrics,
             refusals: Repeats::default(),
             denials: Repeats::default(),
+            rejected: Arc::default(),
         }
+    }
+
+    /// Whether the credential files that are there now are used, as it changes.
+    pub(crate) fn rejected_files(&self) -> Arc<RejectedFiles> {
+        Arc::clone(&self.rejected)
     }
 
     fn show_connected(&self, connected: usize) {

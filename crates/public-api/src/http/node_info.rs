@@ -79,6 +79,9 @@ pub struct OwnCertificate {
     pub certificate: MemberCertificate,
     /// Whether the node knows that its peers refuse it.
     pub revoked: bool,
+    /// Why the files that are there now are not used, by a code, where they are not; the
+    /// certificate is then the one before. The log has the rest.
+    pub rejected: Option<&'static str>,
 }
 
 /// What a certificate says about a member.

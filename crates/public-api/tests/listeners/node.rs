@@ -34,6 +34,7 @@ async fn describes_a_node_and_whether_it_is_ready() {
                 "serial": "0a1b",
                 "not_after_unix_s": 1_800_000_000,
                 "revoked": false,
+                "rejected": "key_mismatch",
             },
             "roots": [{"subject": "CN=root", "not_after_unix_s": 1_900_000_000}],
         },
@@ -175,6 +176,7 @@ impl Described {
                     not_after: UNIX_EPOCH + Duration::from_secs(1_800_000_000),
                 },
                 revoked: false,
+                rejected: Some("key_mismatch"),
             },
             roots: vec![RootCertificate {
                 subject: "CN=root".to_owned(),

@@ -61,6 +61,13 @@ fn security(card: &mut Card, security: &Security, now: SystemTime) {
         if own.revoked {
             card.row("revoked", format!("{} {REVOKED}", times::MARK));
         }
+        if let Some(code) = &own.rejected {
+            let code = printable(code);
+            card.row(
+                "new files",
+                format!("{} not used ({code}): {REJECTED}", times::MARK),
+            );
+        }
     }
     for root in &security.roots {
         let expires = times::expires(root.not_after_unix_s, now);
@@ -97,6 +104,8 @@ struct Certificate {
     serial: String,
     not_after_unix_s: u64,
     revoked: bool,
+    #[serde(default)]
+    rejected: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -112,5 +121,7 @@ struct Listener {
 }
 
 const WAIT: &str = "its log says what it waits for";
+
+const REJECTED: &str = "what is shown is in use; the node's log says what is wrong with the files";
 
 const REVOKED: &str = "peers refuse this node until it has a new certificate";

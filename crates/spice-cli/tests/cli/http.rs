@@ -94,7 +94,15 @@ fn a_certificate_that_expires_soon_is_marked() {
 fn a_revoked_certificate_and_an_insecure_node_are_marked() {
     let mut revoked = status(364, true);
     revoked["security"]["certificate"]["revoked"] = true.into();
+    revoked["security"]["certificate"]["rejected"] = "key_mismatch".into();
     let shown = ask(&FakeHttp::json(&revoked), "status", "table").expect(DONE);
+    assert!(
+        shown
+            .stdout
+            .contains("new files    ! not used (key_mismatch)"),
+        "{}",
+        shown.stdout
+    );
     assert!(
         shown.stdout.contains("revoked      ! peers refuse"),
         "{shown:?}"

@@ -114,18 +114,20 @@ impl Events for Observer {
     }
 
     fn reloaded(&self, event: &ReloadEvent<'_>) {
-        let reason = match event {
-            ReloadEvent::Rejected { error } => error.fault().code(),
-            _ => "",
+        let fault = match event {
+            ReloadEvent::Rejected { error } => Some(error.fault().code()),
+            _ => None,
         };
+        self.rejected.set(fault);
+        let reason = fault.unwrap_or_default();
         let labels = ReloadLabels {
             scope: SCOPE,
             result: event.as_str(),
             reason,
         };
         self.metrics.reloads.get_or_create(&labels).inc();
-        let rejected = matches!(event, ReloadEvent::Rejected { .. });
-        self.metrics.reload_rejected.set(i64::from(rejected));
+        let rejected = i64::from(fault.is_some());
+        self.metrics.reload_rejected.set(rejected);
         match event {
             ReloadEvent::Swapped { snapshot } => {
                 let generation = snapshot.generation();
