@@ -105,6 +105,36 @@ async fn a_renewed_certificate_is_the_one_that_is_told() -> Result<()> {
 }
 
 #[tokio::test]
+async fn files_that_are_not_used_are_told_until_good_ones_are_there() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let scheduler = fixture.scheduler().await?;
+    let own = async || -> Result<Value> {
+        let status = document(&scheduler, "/v1/status").await?;
+        Ok(status["security"]["certificate"].clone())
+    };
+    let before = own().await?;
+    ensure!(before["rejected"] == Value::Null, "{before}");
+    for (role, message, rejected) in [
+        (Role::Executor, REJECTED, Value::from("unfit")),
+        (Role::Scheduler, "credentials renewed", Value::Null),
+    ] {
+        let leaf = Leaf::new("scheduler1").with_role(role);
+        fixture.pki().write("scheduler1", &leaf)?;
+        let happened = |line: &LogLine| line.message() == message;
+        scheduler.log().wait_for(happened, PATIENCE).await?;
+        let after = own().await?;
+        ensure!(after["rejected"] == rejected, "{after}");
+        ensure!(
+            (after["serial"] == before["serial"]) == (message == REJECTED),
+            "{after}"
+        );
+    }
+    Ok(())
+}
+
+const REJECTED: &str = "credentials rejected, those in use stay";
+
+#[tokio::test]
 async fn an_executor_tells_about_itself_and_sends_whoever_wants_more_to_a_scheduler() -> Result<()>
 {
     let fixture = Fixture::new()?;

@@ -136,7 +136,7 @@ mod tests {
         };
         eprintln!(
             "SIZES {} {} {}",
-            std::mem::size_of::<TaskStatus>(),
+            size_of::<TaskStatus>(),
             poll_bytes(1),
             poll_bytes(512)
         );
