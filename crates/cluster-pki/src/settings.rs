@@ -22,6 +22,10 @@ pub(crate) struct Settings {
     generation: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retiring: Option<Retiring>,
+    /// The root that was believed until the last change. Its key goes after this was written, and
+    /// no other sign tells it from the key of a newer root than an old copy of this file knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given_up: Option<u64>,
     /// The number of the newest revocation lists; 0 before the first. Numbers only rise
     /// (RFC 5280, section 5.2.3).
     #[serde(default)]
@@ -51,6 +55,7 @@ impl Settings {
             key_type,
             generation,
             retiring: None,
+            given_up: None,
             crl_number: 0,
             crl_from: unix_epoch(),
             created_at,
@@ -65,11 +70,20 @@ impl Settings {
         }
     }
 
+    /// The root whose key is to be destroyed, if it is still there.
+    pub(crate) fn given_up(&self) -> Option<u64> {
+        self.given_up
+    }
+
     /// The same authority with these roots.
     pub(crate) fn with_roots(&self, roots: RootState) -> Self {
+        let retiring = self.retiring.map(|retiring| retiring.generation);
+        let mut before = [Some(self.generation), retiring].into_iter().flatten();
+        let given_up = before.find(|generation| !roots.believes(*generation));
         Self {
             generation: roots.generation,
             retiring: roots.retiring,
+            given_up: given_up.or(self.given_up),
             ..self.clone()
         }
     }

@@ -1,6 +1,6 @@
 //! Which certificate a node is to have, and what comes of asking for it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -225,14 +225,17 @@ impl Authority {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Vec<Issued>, BatchError> {
         let roots = self.roots_file().map_err(IssueError::from)?;
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::new();
         let mut faults = Vec::new();
         let mut plans = Vec::with_capacity(requests.len());
         for (at, request) in requests.iter().enumerate() {
-            let plan = if seen.insert(request.name.canonical()) {
-                self.decide(request, now)
+            let name = &request.name;
+            let plan = if let Some(other) = seen.get(&self.other_name(name)) {
+                Err(namesakes(name, other))
+            } else if seen.insert(name.canonical(), name.clone()).is_some() {
+                Err(IssueError::Twice(name.clone()))
             } else {
-                Err(IssueError::Twice(request.name.clone()))
+                self.decide(request, now)
             };
             match plan.and_then(|plan| Ok(self.check_places(&plan, &roots).map(|()| plan)?)) {
                 Ok(plan) => plans.push(plan),
@@ -246,20 +249,20 @@ impl Authority {
     }
 
     /// The node that is called like this one, in short or in full.
-    fn namesake(&self, name: &NodeName, now: SystemTime) -> Option<NodeName> {
-        let suffix = format!(".{}", self.domain());
-        let (short, full) = match name.canonical().strip_suffix(&suffix) {
-            Some(short) => (short.to_owned(), name.canonical()),
-            None => (name.canonical(), name.canonical() + &suffix),
-        };
-        let other = if name.canonical() == full {
-            short
-        } else {
-            full
-        };
-        let found = self.index.newest_of(&other)?;
+    fn namesake(&self, name: &NodeName, now: SystemTime) -> Option<&NodeName> {
+        let found = self.index.newest_of(&self.other_name(name))?;
         let is_revoked = self.revocations.of(&found.serial).is_some();
-        (!is_revoked && found.not_after >= now).then(|| found.name.clone())
+        (!is_revoked && found.not_after >= now).then_some(&found.name)
+    }
+
+    /// The full name of one that is short, and the short one of one that is full.
+    fn other_name(&self, name: &NodeName) -> String {
+        let suffix = format!(".{}", self.domain());
+        let canonical = name.canonical();
+        match canonical.strip_suffix(&suffix) {
+            Some(short) => short.to_owned(),
+            None => canonical + &suffix,
+        }
     }
 
     pub(super) fn carry_out_one(
@@ -282,10 +285,7 @@ impl Authority {
         let replaced = current.filter(|current| self.revocations.of(&current.serial).is_none());
         let replaced = replaced.cloned();
         if let Some(other) = self.namesake(name, now) {
-            return Err(IssueError::Namesake {
-                name: name.clone(),
-                other,
-            });
+            return Err(namesakes(name, other));
         }
         if let (Some(current), Existing::Refuse) = (&replaced, request.existing) {
             let current = Box::new(current.clone());
@@ -342,5 +342,12 @@ impl Authority {
         let issued = self.issued().iter();
         let mut same = issued.filter(|record| record.fingerprint == fingerprint);
         same.any(|record| self.revocations.of(&record.serial).is_some())
+    }
+}
+
+fn namesakes(name: &NodeName, other: &NodeName) -> IssueError {
+    IssueError::Namesake {
+        name: name.clone(),
+        other: other.clone(),
     }
 }

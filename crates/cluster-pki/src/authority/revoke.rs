@@ -157,7 +157,7 @@ impl Authority {
         // A number that is taken and never used is no harm; one that is used twice is.
         let mut settings = self.settings.clone();
         settings.crl_number = staged.lists.number;
-        settings.crl_from = from(now).max(settings.crl_from + SECOND);
+        settings.crl_from = self.next_lists_from(now);
         settings.store(&self.directory)?;
         self.settings = settings;
         if !new.is_empty() {
@@ -220,10 +220,11 @@ impl Authority {
             .into_iter()
             .flatten()
         {
-            let Some(window) = list_window(root, request.days, now) else {
+            if now >= root.window.not_after {
                 continue;
-            };
-            let window = self.after_the_last(window, root);
+            }
+            let from = self.next_lists_from(now);
+            let window = list_window(root.window.not_after, request.days, from, now);
             let of_root = revoked
                 .iter()
                 .filter(|record| record.generation == root.generation);
@@ -243,24 +244,10 @@ impl Authority {
 
     /// Nodes take no list that begins before the one they have, nor tell two apart that begin
     /// together; and the clock may have been ahead when the last ones were made.
-    fn after_the_last(&self, asked: Window, root: &Root) -> Window {
-        let first = asked.not_before.max(self.settings.crl_from + SECOND);
-        let length = asked
-            .not_after
-            .duration_since(asked.not_before)
-            .unwrap_or(SECOND);
-        let last = asked
-            .not_after
-            .max(first + length)
-            .min(root.window.not_after);
-        Window {
-            not_before: first.min(last - SECOND),
-            not_after: if first <= asked.not_after {
-                asked.not_after
-            } else {
-                last
-            },
-        }
+    fn next_lists_from(&self, now: SystemTime) -> SystemTime {
+        // Where the clock starts is the same for every certificate and list.
+        let from = Window::starting(now, Days::ONE).not_before;
+        from.max(self.settings.crl_from + SECOND)
     }
 
     /// The lists that new ones would take the place of.
@@ -339,21 +326,18 @@ fn nothing_left(target: &RevokeTarget) -> String {
     }
 }
 
-/// Where the clock starts is the same for every certificate and list.
-fn from(now: SystemTime) -> SystemTime {
-    Window::starting(now, Days::ONE).not_before
-}
-
-fn list_window(root: &Root, days: Option<Days>, now: SystemTime) -> Option<Window> {
-    if now >= root.window.not_after {
-        return None;
+/// When a list begins and when the next one is due: as was asked, never after the end of the root.
+fn list_window(end: SystemTime, days: Option<Days>, from: SystemTime, now: SystemTime) -> Window {
+    let asked = |from| days.map_or(end, |days| Window::starting(from, days).not_after.min(end));
+    // A list of a clock that is put back would be overdue before it begins.
+    let not_after = match asked(now) {
+        due if from < due => due,
+        _ => asked(from),
+    };
+    Window {
+        not_before: from.min(not_after - SECOND),
+        not_after,
     }
-    let asked = days.map(|days| Window::starting(now, days).not_after);
-    let end = root.window.not_after;
-    Some(Window {
-        not_before: from(now),
-        not_after: asked.map_or(end, |asked| asked.min(end)),
-    })
 }
 
 /// As the records have it, however tools print it.

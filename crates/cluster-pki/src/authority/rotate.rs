@@ -88,17 +88,23 @@ impl Authority {
     pub fn rotation(&self) -> Result<Rotation, RotateError> {
         let state = self.settings.roots();
         let in_use = self.in_use();
-        let (renewed, not_renewed): (Vec<_>, Vec<_>) = in_use
-            .into_iter()
-            .partition(|leaf| leaf.generation == state.generation);
-        let names = |leaves: Vec<InUse>| leaves.into_iter().map(|leaf| leaf.name).collect();
+        let names = |generation: u64| {
+            let of_root = in_use.iter().filter(|leaf| leaf.generation == generation);
+            of_root.map(|leaf| leaf.name.clone()).collect()
+        };
         Ok(Rotation {
             signing: info(&self.signing),
             retiring: self.retiring.as_ref().map(info),
             since: state.retiring.map(|retiring| retiring.since),
-            renewed: names(renewed),
-            not_renewed: names(not_renewed),
-            stray_keys: self.keys_out_of_use()?,
+            renewed: names(state.generation),
+            not_renewed: state
+                .retiring
+                .map_or_else(Vec::new, |retiring| names(retiring.generation)),
+            stray_keys: self
+                .keys_given_up()?
+                .into_iter()
+                .map(|(_, key)| key)
+                .collect(),
         })
     }
 
@@ -220,7 +226,8 @@ impl Authority {
         self.check_roots_file(out)?;
         self.adopt(state, out)?;
         // A key that can sign for nodes which still have the old `ca.pem` must not lie about.
-        for key in [self.keys_out_of_use()?, self.keys_never_used()?].concat() {
+        let keys = [self.keys_given_up()?, self.keys_never_used()?].concat();
+        for (_, key) in keys {
             files::remove(&key)?;
         }
         self.begun(out)
@@ -228,31 +235,46 @@ impl Authority {
 
     /// Whether a run died between the end of a rotation and that of its keys.
     fn is_half_ended(&self) -> Result<bool, FileError> {
-        Ok(self.retiring.is_none() && !self.keys_out_of_use()?.is_empty())
+        Ok(self.retiring.is_none() && !self.keys_given_up()?.is_empty())
     }
 
-    /// Whether a run died between an abort and the end of the new root's key.
+    /// Whether a run died between an abort and the end of the new root's key, or before it began a
+    /// rotation and after it had made the key.
     fn is_half_undone(&self) -> Result<bool, FileError> {
-        Ok(self.retiring.is_none() && !self.keys_never_used()?.is_empty())
+        let keys = [self.keys_given_up()?, self.keys_never_used()?].concat();
+        let mut generations = keys.into_iter().map(|(generation, _)| generation);
+        Ok(self.retiring.is_none() && generations.any(|it| it > self.signing.generation))
     }
 
-    /// The keys of roots before the one that signs.
-    fn keys_out_of_use(&self) -> Result<Vec<PathBuf>, FileError> {
-        let state = self.settings.roots();
-        let stray = stray_keys(&self.directory, state)?.into_iter();
-        let older = stray.filter(|(generation, _)| *generation < state.generation);
-        Ok(older.map(|(_, key)| key).collect())
+    /// The keys of roots before the one that signs, and of the one that was given up last.
+    fn keys_given_up(&self) -> Result<Vec<(u64, PathBuf)>, FileError> {
+        let signing = self.settings.roots().generation;
+        let given_up =
+            |generation| generation < signing || Some(generation) == self.settings.given_up();
+        let stray = self.stray_keys()?.into_iter();
+        Ok(stray
+            .filter(|(generation, _)| given_up(*generation))
+            .collect())
     }
 
     /// The keys of roots after it that have signed nothing. One that has would be the newest root
     /// of a directory whose settings were restored from an old copy.
-    fn keys_never_used(&self) -> Result<Vec<PathBuf>, FileError> {
-        let state = self.settings.roots();
+    fn keys_never_used(&self) -> Result<Vec<(u64, PathBuf)>, FileError> {
+        let given_up = self.keys_given_up()?;
         let has_signed = |generation| self.issued().iter().any(|it| it.generation == generation);
-        let stray = stray_keys(&self.directory, state)?.into_iter();
-        let unused = stray
-            .filter(|(generation, _)| *generation > state.generation && !has_signed(*generation));
-        Ok(unused.map(|(_, key)| key).collect())
+        let stray = self.stray_keys()?.into_iter();
+        let unused = stray.filter(|key| !given_up.contains(key) && !has_signed(key.0));
+        Ok(unused.collect())
+    }
+
+    /// The keys of roots that are not believed, with the numbers of those.
+    fn stray_keys(&self) -> Result<Vec<(u64, PathBuf)>, FileError> {
+        let state = self.settings.roots();
+        let generations = key_generations(&self.directory)?.into_iter();
+        let stray = generations.filter(|generation| !state.believes(*generation));
+        Ok(stray
+            .map(|generation| (generation, key_file(&self.directory, generation)))
+            .collect())
     }
 
     fn in_use(&self) -> Vec<InUse> {
@@ -350,16 +372,4 @@ fn info(root: &Root) -> RootInfo {
         fingerprint: root.fingerprint.clone(),
         not_after: root.window.not_after,
     }
-}
-
-/// The keys of roots that no longer sign anything, with the numbers of those.
-fn stray_keys(directory: &Path, state: RootState) -> Result<Vec<(u64, PathBuf)>, FileError> {
-    let mut stray = Vec::new();
-    for generation in key_generations(directory)? {
-        let key = key_file(directory, generation);
-        if !state.believes(generation) {
-            stray.push((generation, key));
-        }
-    }
-    Ok(stray)
 }

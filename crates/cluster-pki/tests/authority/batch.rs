@@ -144,6 +144,7 @@ fn a_batch_that_cannot_be_recorded_leaves_no_file() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
     // Not even the system's administrator can put a file in the place of a directory.
+    fs::remove_file(fixture.pki().join("issued.jsonl")).unwrap();
     fs::create_dir(fixture.pki().join("issued.jsonl")).unwrap();
     let error = issue_all(&mut authority, &requests(&fixture, &["a", "b"])).unwrap_err();
     assert!(matches!(error, BatchError::Issue(IssueError::Records(_))));
@@ -163,6 +164,50 @@ fn a_batch_takes_a_revoked_node_back_in() {
     let lists = fixture.lists();
     authority.revoke(&target, reason, &lists, now()).unwrap();
     let issued = issue_all(&mut authority, &requests).unwrap();
-    assert!(issued[0].replaced.is_some());
+    assert_eq!(issued[0].replaced, None);
     Node::of(&issued[0].files).load().unwrap();
+}
+
+#[test]
+fn two_names_of_one_node_are_refused_in_whatever_order() {
+    let fixture = Fixture::new();
+    let mut authority = fixture.init();
+    let (short, full) = ("N1", "n1.Cluster.Local");
+    for names in [[short, full], [full, short]] {
+        let faults = faults(issue_all(&mut authority, &requests(&fixture, &names)));
+        assert!(
+            matches!(&faults[..], [(1, IssueError::Namesake { name, other })]
+                if [other.as_str(), name.as_str()] == names),
+            "{faults:?}"
+        );
+    }
+    assert_eq!(authority.issued(), []);
+    let apart = ["n1", "n1.cluster", "n1.cluster.local.other"];
+    issue_all(&mut authority, &requests(&fixture, &apart)).unwrap();
+}
+
+/// Whoever can write to a directory can put something in the way of a key at any moment.
+#[test]
+fn a_key_that_cannot_have_its_name_keeps_its_certificate_from_having_one() {
+    let fixture = Fixture::new();
+    let mut authority = fixture.init();
+    let in_the_way = fixture.out().join("a-key.pem");
+    let result = authority.issue_all(&requests(&fixture, &["a", "b"]), now(), &mut |_| {
+        fs::create_dir_all(in_the_way.join("full")).unwrap();
+        ControlFlow::Continue(())
+    });
+    assert!(matches!(
+        result,
+        Err(BatchError::Issue(IssueError::File(_)))
+    ));
+    let staged = [".a-key.pem.new", ".a.pem.new"];
+    let left = names_in(&fixture.out());
+    assert!(staged.iter().all(|name| left.contains(&(*name).to_owned())));
+    assert!(!left.contains(&"a.pem".to_owned()), "{left:?}");
+    Node::in_directory(&fixture.out(), "b").load().unwrap();
+    drop(authority);
+    fs::remove_dir_all(&in_the_way).unwrap();
+    let authority = fixture.reopen();
+    let a = Node::in_directory(&fixture.out(), "a").load().unwrap();
+    assert_eq!(a.own().fingerprint(), authority.issued()[0].fingerprint);
 }

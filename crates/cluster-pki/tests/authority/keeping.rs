@@ -1,11 +1,13 @@
 //! What is kept, for whom, and what is never overwritten.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
 use cluster_pki::{
-    Authority, Existing, InitError, InitRequest, IssueError, KeyError, OpenError, OutputError,
+    Authority, Existing, InitError, InitRequest, IssueError, KeyError, NodeName, OpenError,
+    OutputError, RecordError, RevocationReason, RevokeTarget, Warning,
 };
 use cluster_tls::Role;
 
@@ -18,8 +20,17 @@ fn only_the_owner_may_enter_and_read_the_authority() {
     assert_eq!(mode(&fixture.pki()), 0o700);
     assert_eq!(
         names_in(&fixture.pki()),
-        ["authority.json", "ca-1-key.pem", "ca-1.pem", "lock"]
+        [
+            "authority.json",
+            "ca-1-key.pem",
+            "ca-1.pem",
+            "issued.jsonl",
+            "lock",
+            "revoked.jsonl"
+        ]
     );
+    assert_eq!(mode(&fixture.pki().join("issued.jsonl")), 0o600);
+    assert_eq!(mode(&fixture.pki().join("revoked.jsonl")), 0o600);
     assert_eq!(mode(&fixture.pki().join("ca-1-key.pem")), 0o600);
 }
 
@@ -57,6 +68,42 @@ fn of_many_runs_one_makes_the_authority() {
     });
     assert_eq!(made, 1);
     assert_eq!(Authority::open(&pki).unwrap().generation(), 1);
+}
+
+#[test]
+fn lost_records_are_not_taken_for_none() {
+    let fixture = Fixture::new();
+    fixture.init().issue(&fixture.request("n1"), now()).unwrap();
+    for name in ["issued.jsonl", "revoked.jsonl"] {
+        let path = fixture.pki().join(name);
+        let aside = path.with_extension("aside");
+        fs::rename(&path, &aside).unwrap();
+        let error = Authority::open(&fixture.pki()).unwrap_err();
+        assert!(
+            matches!(&error, OpenError::Records(RecordError::Missing { path: at }) if *at == path),
+            "{error}"
+        );
+        assert!(!path.exists());
+        fs::rename(&aside, &path).unwrap();
+    }
+    assert_eq!(fixture.reopen().issued().len(), 1);
+}
+
+#[test]
+fn an_authority_whose_settings_are_lost_is_not_made_anew() {
+    let fixture = Fixture::new();
+    fixture.init().issue(&fixture.request("n1"), now()).unwrap();
+    let settings = fixture.pki().join("authority.json");
+    let aside = settings.with_extension("aside");
+    fs::rename(&settings, &aside).unwrap();
+    let before = names_in(&fixture.pki());
+    let error = Authority::open(&fixture.pki()).unwrap_err();
+    assert!(matches!(error, OpenError::SettingsLost { path } if path == settings));
+    let error = Authority::init(&fixture.pki(), &InitRequest::default(), now()).unwrap_err();
+    assert!(matches!(error, InitError::Open(OpenError::SettingsLost { path }) if path == settings));
+    assert_eq!(names_in(&fixture.pki()), before);
+    fs::rename(&aside, &settings).unwrap();
+    assert_eq!(fixture.reopen().issued().len(), 1);
 }
 
 #[test]
@@ -134,6 +181,29 @@ fn a_node_is_issued_once_unless_it_is_to_be_replaced() {
 }
 
 #[test]
+fn the_short_and_the_full_name_are_those_of_one_node() {
+    let fixture = Fixture::new();
+    let mut authority = fixture.init();
+    for (first, second) in [("n1", "N1.cluster.local"), ("n2.cluster.local", "n2")] {
+        authority.issue(&fixture.request(first), now()).unwrap();
+        let mut request = fixture.request(second);
+        for existing in [Existing::Refuse, Existing::Replace] {
+            request.existing = existing;
+            let error = authority.issue(&request, now()).unwrap_err();
+            assert!(
+                matches!(&error, IssueError::Namesake { other, .. } if other.as_str() == first),
+                "{error}"
+            );
+        }
+        let first: NodeName = first.parse().unwrap();
+        let (target, reason) = (RevokeTarget::Node(first), RevocationReason::Superseded);
+        let lists = fixture.lists();
+        authority.revoke(&target, reason, &lists, now()).unwrap();
+        authority.issue(&request, now()).unwrap();
+    }
+}
+
+#[test]
 fn a_file_in_the_way_is_refused_before_anything_is_signed() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
@@ -195,12 +265,17 @@ fn roots_of_another_authority_are_never_replaced() {
 fn roots_that_hold_ours_beside_others_are_left_as_they_are() {
     let (ours, theirs) = (Fixture::new(), Fixture::new());
     let mut authority = ours.init();
-    authority.issue(&ours.request("n1"), now()).unwrap();
+    let alone = authority.issue(&ours.request("n1"), now()).unwrap();
+    assert_eq!(alone.warnings, []);
     let file = ours.out().join("ca.pem");
     let both = format!("{}{}", theirs.init().ca_pem(), authority.ca_pem());
     fs::write(&file, &both).unwrap();
-    authority.issue(&ours.request("n2"), now()).unwrap();
+    let batch = ["n2", "n3"].map(|name| ours.request(name));
+    let progress = &mut |_| ControlFlow::Continue(());
+    let issued = authority.issue_all(&batch, now(), progress).unwrap();
     assert_eq!(fs::read_to_string(&file).unwrap(), both);
+    assert_eq!(issued[0].warnings, [Warning::OtherRoots { count: 1 }]);
+    assert_eq!(issued[1].warnings, [], "it is told once");
 }
 
 #[test]

@@ -19,4 +19,5 @@ mod renewal;
 mod revocation;
 mod rotation;
 mod sequences;
+mod signing;
 mod torn;

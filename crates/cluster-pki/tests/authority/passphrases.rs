@@ -139,8 +139,13 @@ fn a_new_root_may_do_without_the_passphrase_of_the_old_one() {
         if path.ends_with("ca-1-key.pem"));
     assert!(of_old, "its list needs its key: {error}");
     assert_eq!(authority.revoked(), []);
-    authority.unlock(&mut Knows::new("wrong")).unwrap_err();
-    authority.unlock(&mut Knows::new("correct horse")).unwrap();
+    let mut source = Knows::new("correct horse");
+    authority.unlock(&mut source).unwrap();
+    assert_eq!(source.asked, 0, "the key that signs needs none");
+    let mut wrong = Knows::new("wrong");
+    authority.unlock_lists(&mut wrong).unwrap_err();
+    authority.unlock_lists(&mut source).unwrap();
+    assert_eq!((wrong.asked, source.asked), (1, 1));
     revoke(&fixture, &mut authority).unwrap();
     let out = fixture.out();
     authority.finish_rotation(&[], &out).unwrap();

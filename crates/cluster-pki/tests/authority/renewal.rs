@@ -190,20 +190,32 @@ fn a_directory_without_the_nodes_files_is_the_wrong_one() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
     let issued = authority.issue(&fixture.request("n1"), now()).unwrap();
-    for path in [&issued.files.certificate, &issued.files.key] {
-        let aside = path.with_extension("aside");
-        fs::rename(path, &aside).unwrap();
-        let before = names_in(&fixture.out());
-        let error = authority.renew(&fixture.renewal("n1"), now()).unwrap_err();
-        assert!(
-            matches!(&error, IssueError::Output(OutputError::Missing { path: at }) if at == path),
-            "{error}"
-        );
-        assert_eq!(names_in(&fixture.out()), before);
-        fs::rename(&aside, path).unwrap();
-    }
+    fs::remove_file(&issued.files.certificate).unwrap();
+    fs::remove_file(&issued.files.key).unwrap();
+    let mut request = fixture.renewal("n1");
+    let error = authority.renew(&request, now()).unwrap_err();
+    assert!(
+        matches!(&error, IssueError::Output(OutputError::Missing { path })
+            if *path == issued.files.certificate),
+        "{error}"
+    );
+    assert_eq!(names_in(&fixture.out()), ["ca.pem"]);
     assert_eq!(authority.issued().len(), 1);
-    authority.renew(&fixture.renewal("n1"), now()).unwrap();
+    request.existing = Existing::Replace;
+    let renewed = authority.renew(&request, now()).unwrap();
+    Node::of(&renewed.files).load().unwrap();
+}
+
+#[test]
+fn a_file_that_is_lost_comes_back_with_a_renewal() {
+    let fixture = Fixture::new();
+    let mut authority = fixture.init();
+    let issued = authority.issue(&fixture.request("n1"), now()).unwrap();
+    for path in [&issued.files.certificate, &issued.files.key] {
+        fs::remove_file(path).unwrap();
+        let renewed = authority.renew(&fixture.renewal("n1"), now()).unwrap();
+        Node::of(&renewed.files).load().unwrap();
+    }
 }
 
 #[test]

@@ -1,18 +1,16 @@
 //! Revoking: which certificates, what nodes make of the lists, and what is never overwritten.
 
+mod lists;
+
 use std::fs;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cluster_pki::{
     Authority, Days, Due, Existing, InitRequest, IssueError, IssuedRecord, KeyError, Lists,
     OutputError, RevocationReason, RevokeError, RevokeTarget, Revoked,
 };
-use x509_parser::pem::Pem;
-use x509_parser::prelude::FromDer;
-use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::fixture::{Fixture, days, names_in, now};
+use crate::fixture::{Fixture, days, now};
 use crate::node::{Node, meeting};
 
 fn node(name: &str) -> RevokeTarget {
@@ -43,58 +41,23 @@ fn serials(revoked: &Revoked) -> Vec<&str> {
     records.map(|record| record.serial.as_str()).collect()
 }
 
-/// What a list in `crl.pem` says.
-#[derive(Debug, PartialEq, Eq)]
-struct Said {
-    issuer: String,
-    number: u64,
-    from: i64,
-    until: i64,
-    serials: Vec<String>,
-}
-
-fn said(crl: &Path) -> Vec<Said> {
-    let text = fs::read(crl).unwrap();
-    let lists = Pem::iter_from_buffer(&text).map(|pem| pem.unwrap().contents);
-    lists.map(|der| list(&der)).collect()
-}
-
-fn list(der: &[u8]) -> Said {
-    let (rest, list) = CertificateRevocationList::from_der(der).unwrap();
-    assert!(rest.is_empty());
-    let revoked = list.iter_revoked_certificates();
-    let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect();
-    let digits = list.crl_number().unwrap().to_u64_digits();
-    Said {
-        issuer: list.issuer().to_string(),
-        number: digits[0],
-        from: list.last_update().timestamp(),
-        until: list.next_update().unwrap().timestamp(),
-        serials: revoked.map(|revoked| hex(revoked.raw_serial())).collect(),
-    }
-}
-
-fn seconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
-}
-
 #[test]
-fn a_node_loses_every_certificate_that_is_still_believed() {
+fn a_node_loses_every_certificate_that_it_ever_had() {
     let fixture = Fixture::new();
     let long_ago = now() - days(2);
     let init = InitRequest::default();
     let mut authority = Authority::init(&fixture.pki(), &init, long_ago).unwrap();
     let mut brief = fixture.request("n1");
     brief.days = Days::ONE;
-    authority.issue(&brief, long_ago).unwrap();
+    let first = authority.issue(&brief, long_ago).unwrap().record;
     let mut request = fixture.request("N1");
     request.existing = Existing::Replace;
     let second = authority.issue(&request, now()).unwrap().record;
     let third = authority.issue(&request, now()).unwrap().record;
     issue(&fixture, &mut authority, "n2");
     let revoked = revoke(&fixture, &mut authority, &node("n1")).unwrap();
-    assert_eq!(serials(&revoked), [second.serial, third.serial]);
+    let expired = first.serial;
+    assert_eq!(serials(&revoked), [expired, second.serial, third.serial]);
     assert_eq!(authority.revoked(), revoked.records);
     drop(authority);
     assert_eq!(fixture.reopen().revoked(), revoked.records);
@@ -150,7 +113,7 @@ fn pairs(serial: &str) -> Vec<&str> {
 }
 
 #[test]
-fn what_was_never_issued_or_is_over_is_not_revoked() {
+fn what_was_never_issued_or_is_revoked_already_is_not_revoked() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
     let first = issue(&fixture, &mut authority, "n1");
@@ -175,7 +138,7 @@ fn what_was_never_issued_or_is_over_is_not_revoked() {
 }
 
 #[test]
-fn of_what_has_expired_only_the_newest_certificate_of_a_node_is_revoked() {
+fn what_has_expired_is_revoked_too_and_nothing_twice() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
     let old = issue(&fixture, &mut authority, "n1");
@@ -185,9 +148,13 @@ fn of_what_has_expired_only_the_newest_certificate_of_a_node_is_revoked() {
         .record;
     let late = newest.not_after + Duration::from_secs(1);
     let found = authority.to_revoke(&node("n1"), late).unwrap();
-    assert_eq!(found, [&newest]);
-    let error = authority.to_revoke(&RevokeTarget::Serial(old.serial), late);
+    assert_eq!(found, [&old, &newest]);
+    let alone = RevokeTarget::Serial(old.serial);
+    revoke(&fixture, &mut authority, &alone).unwrap();
+    let error = authority.to_revoke(&alone, late);
     assert!(matches!(error, Err(RevokeError::NothingLeft(_))));
+    let found = authority.to_revoke(&node("n1"), late).unwrap();
+    assert_eq!(found, [&newest]);
     // A node that is no more is not due for ever.
     assert_eq!(authority.due(Due::All, late).len(), 1);
     let lists = fixture.lists();
@@ -227,192 +194,6 @@ fn a_revoked_node_is_refused_by_either_list_and_the_others_are_not() {
 }
 
 #[test]
-fn lists_about_nobody_are_taken_by_nodes() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    issue(&fixture, &mut authority, "n1");
-    assert!(!authority.has_lists());
-    let lists = authority.publish_lists(&fixture.lists(), now()).unwrap();
-    assert!(authority.has_lists());
-    assert_eq!(said(&lists.crl)[0].serials, [""; 0]);
-    let node = || Node::in_directory(&fixture.out(), "n1");
-    node().with_crl(&lists).load().unwrap();
-    node().with_deny_list(&lists).load().unwrap();
-}
-
-#[test]
-fn numbers_rise_and_a_list_ends_with_its_root_or_before() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    issue(&fixture, &mut authority, "n1");
-    let end = seconds(authority.not_after());
-    let table = [
-        (None, end),
-        (Some(7), seconds(now() + days(7))),
-        (Some(3650), seconds(now() + days(3650)).min(end)),
-        (Some(Days::LIMIT), end),
-    ];
-    for (number, (asked, until)) in (1..).zip(table) {
-        let mut request = fixture.lists();
-        request.days = asked.map(|asked| Days::new(asked).unwrap());
-        let lists = authority.publish_lists(&request, now()).unwrap();
-        assert_eq!((lists.number, seconds(lists.next_update)), (number, until));
-        let expected = Said {
-            issuer: authority.subject().to_owned(),
-            number,
-            from: seconds(now()) - 300,
-            until,
-            serials: Vec::new(),
-        };
-        assert_eq!(said(&lists.crl), [expected]);
-        drop(authority);
-        authority = fixture.reopen();
-    }
-    let revoked = revoke(&fixture, &mut authority, &node("n1")).unwrap();
-    assert_eq!(revoked.lists.number, 5);
-    assert_eq!(said(&revoked.lists.crl)[0].serials.len(), 1);
-}
-
-#[test]
-fn a_clock_that_is_put_back_makes_no_list_that_nodes_would_take_for_an_older_one() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    issue(&fixture, &mut authority, "n1");
-    let ahead = now() + days(3);
-    let lists = authority.publish_lists(&fixture.lists(), ahead).unwrap();
-    let first = said(&lists.crl)[0].from;
-    drop(authority);
-    let mut authority = fixture.reopen();
-    let lists = revoke(&fixture, &mut authority, &node("n1")).unwrap().lists;
-    assert_eq!(said(&lists.crl)[0].from, first);
-    let node = Node::in_directory(&fixture.out(), "n1").with_crl(&lists);
-    assert_eq!(node.fault(), "revoked");
-}
-
-#[test]
-fn a_list_is_overdue_when_it_says_so() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    issue(&fixture, &mut authority, "n1");
-    let mut request = fixture.lists();
-    request.days = Some(Days::new(7).unwrap());
-    let lists = authority.publish_lists(&request, now()).unwrap();
-    let node = Node::in_directory(&fixture.out(), "n1").with_crl(&lists);
-    let second = Duration::from_secs(1);
-    node.clone().at(lists.next_update - second).load().unwrap();
-    assert_eq!(node.at(lists.next_update + second).fault(), "expired_list");
-}
-
-#[test]
-fn during_a_rotation_each_root_has_a_list_of_its_own() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    let old = issue(&fixture, &mut authority, "old");
-    issue(&fixture, &mut authority, "stays");
-    let before = authority.publish_lists(&fixture.lists(), now()).unwrap();
-    let old_root = authority.subject().to_owned();
-    authority
-        .start_rotation(&fixture.rotation(), now())
-        .unwrap();
-    let fixed = Node::in_directory(&fixture.out(), "stays").with_crl(&before);
-    assert_eq!(
-        fixed.fault(),
-        "root_without_list",
-        "the new root needs one too"
-    );
-    let new = issue(&fixture, &mut authority, "new");
-    issue(&fixture, &mut authority, "other");
-    revoke(&fixture, &mut authority, &node("old")).unwrap();
-    let lists = revoke(&fixture, &mut authority, &node("new"))
-        .unwrap()
-        .lists;
-    let said = said(&lists.crl);
-    let of = |list: &Said| (list.issuer.clone(), list.serials.clone());
-    let expected = [
-        (authority.subject().to_owned(), vec![new.serial]),
-        (old_root, vec![old.serial]),
-    ];
-    assert_eq!([of(&said[0]), of(&said[1])], expected);
-    assert_eq!((said[0].number, said[1].number), (3, 3));
-    let node = |name| Node::in_directory(&fixture.out(), name).with_crl(&lists);
-    assert_eq!(
-        (node("old").fault(), node("new").fault()),
-        ("revoked", "revoked")
-    );
-    assert_eq!(meeting(&node("stays"), &node("other")), ("ok", "ok"));
-}
-
-#[test]
-fn a_list_speaks_for_the_roots_that_are_believed_and_a_deny_list_for_all() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    let first = issue(&fixture, &mut authority, "gone");
-    issue(&fixture, &mut authority, "n1");
-    authority
-        .start_rotation(&fixture.rotation(), now())
-        .unwrap();
-    renew(&fixture, &mut authority, "n1");
-    revoke(&fixture, &mut authority, &node("gone")).unwrap();
-    let out = fixture.out();
-    authority.finish_rotation(&[], &out).unwrap();
-    let lists = authority.publish_lists(&fixture.lists(), now()).unwrap();
-    assert_eq!(said(&lists.crl).len(), 1);
-    assert_eq!(said(&lists.crl)[0].serials, [""; 0]);
-    let deny_list = fs::read_to_string(&lists.deny_list).unwrap();
-    assert!(deny_list.contains(&first.serial));
-    let node = Node::in_directory(&out, "n1").with_crl(&lists);
-    node.with_deny_list(&lists).load().unwrap();
-}
-
-#[test]
-fn without_a_root_that_is_believed_there_is_no_list() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    issue(&fixture, &mut authority, "n1");
-    let end = authority.not_after();
-    let error = authority.publish_lists(&fixture.lists(), end).unwrap_err();
-    assert!(matches!(error, RevokeError::RootsExpired));
-    let just = end - Duration::from_secs(1);
-    authority.publish_lists(&fixture.lists(), just).unwrap();
-}
-
-#[test]
-fn lists_of_others_are_never_overwritten_and_nothing_is_revoked() {
-    let (ours, theirs) = (Fixture::new(), Fixture::new());
-    let (mut authority, mut other) = (ours.init(), theirs.init());
-    issue(&ours, &mut authority, "n1");
-    issue(&theirs, &mut other, "n1");
-    let foreign = revoke(&theirs, &mut other, &node("n1")).unwrap().lists;
-    let mine = authority.publish_lists(&ours.lists(), now()).unwrap();
-    let (crl, deny_list) = (mine.crl, ours.out().join("deny-list.txt"));
-    let own = fs::read_to_string(&crl).unwrap();
-    let both = own.clone() + &fs::read_to_string(&foreign.crl).unwrap();
-    let in_the_way = [
-        (&crl, fs::read_to_string(&foreign.crl).unwrap()),
-        (&crl, both),
-        (&crl, String::new()),
-        (&crl, "a note\n".to_owned()),
-        (&deny_list, "4f00 # by hand\n".to_owned()),
-        (&deny_list, String::new()),
-    ];
-    for (path, text) in in_the_way {
-        fs::write(path, &text).unwrap();
-        let error = revoke(&ours, &mut authority, &node("n1")).unwrap_err();
-        let expected = if path == &crl {
-            matches!(&error, RevokeError::Output(OutputError::OtherAuthority { path: at }) if at == path)
-        } else {
-            matches!(&error, RevokeError::Output(OutputError::ForeignList { path: at }) if at == path)
-        };
-        assert!(expected, "{error}");
-        assert_eq!(fs::read_to_string(path).unwrap(), text);
-        assert_eq!(authority.revoked(), []);
-        fs::write(&crl, &own).unwrap();
-    }
-    fs::remove_file(&deny_list).unwrap();
-    revoke(&ours, &mut authority, &node("n1")).unwrap();
-}
-
-#[test]
 fn nothing_is_revoked_when_the_lists_have_nowhere_to_go() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
@@ -429,7 +210,7 @@ fn nothing_is_revoked_when_the_lists_have_nowhere_to_go() {
         revoked.unwrap_err();
         assert_eq!(authority.revoked(), [], "{}", out.display());
     }
-    assert!(!fixture.pki().join("revoked.jsonl").exists());
+    assert_eq!(fs::read(fixture.pki().join("revoked.jsonl")).unwrap(), b"");
     assert_eq!(
         fs::read(fixture.pki().join("authority.json")).unwrap(),
         before
@@ -461,30 +242,14 @@ fn nothing_is_revoked_without_the_key_of_a_root_that_is_believed() {
 }
 
 #[test]
-fn the_key_of_a_root_that_expired_is_not_needed_any_more() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    let late = authority.not_after() + Duration::from_secs(1);
-    authority.start_rotation(&fixture.rotation(), late).unwrap();
-    drop(authority);
-    fs::remove_file(fixture.pki().join("ca-1-key.pem")).unwrap();
-    let mut authority = fixture.reopen();
-    authority.issue(&fixture.request("n1"), late).unwrap();
-    let lists = authority.publish_lists(&fixture.lists(), late).unwrap();
-    assert_eq!(said(&lists.crl).len(), 1);
-    let node = Node::in_directory(&fixture.out(), "n1").with_crl(&lists);
-    node.at(late).load().unwrap();
-}
-
-#[test]
 fn a_revoked_node_is_issued_anew_without_force() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
-    let first = issue(&fixture, &mut authority, "n1");
+    issue(&fixture, &mut authority, "n1");
     let stolen = fixture.keep("stolen");
     let lists = revoke(&fixture, &mut authority, &node("n1")).unwrap().lists;
     let again = authority.issue(&fixture.request("n1"), now()).unwrap();
-    assert_eq!(again.replaced, Some(first));
+    assert_eq!(again.replaced, None, "nobody believes it any more");
     Node::of(&again.files).with_crl(&lists).load().unwrap();
     let thief = Node::in_directory(&stolen, "n1");
     assert_eq!(
@@ -520,20 +285,4 @@ fn files_that_are_not_those_of_the_revoked_certificate_still_need_force() {
         "a key alone could be of anything"
     );
     assert_eq!(authority.issued().last(), Some(&other));
-}
-
-#[test]
-fn lists_may_lie_beside_the_nodes_files_and_are_replaced_whole() {
-    let fixture = Fixture::new();
-    let mut authority = fixture.init();
-    for name in ["n1", "n2"] {
-        issue(&fixture, &mut authority, name);
-    }
-    revoke(&fixture, &mut authority, &node("n1")).unwrap();
-    let lists = revoke(&fixture, &mut authority, &node("n2")).unwrap().lists;
-    let text = fs::read_to_string(lists.deny_list).unwrap();
-    assert_eq!(text.lines().count(), 3);
-    assert_eq!(said(&lists.crl)[0].serials.len(), 2);
-    let hidden = names_in(&fixture.out()).into_iter();
-    assert_eq!(hidden.filter(|name| name.starts_with('.')).count(), 0);
 }

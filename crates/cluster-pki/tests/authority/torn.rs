@@ -391,6 +391,25 @@ fn a_rotation_turns_back_in_one_write() {
 }
 
 #[test]
+fn a_rotation_that_has_turned_back_ends_for_the_new_key_too() {
+    each_crash(&Operation {
+        prepare: |fixture, authority| {
+            renewed(fixture, authority);
+            authority.abort_rotation(&fixture.out(), now()).unwrap();
+            authority.renew(&fixture.renewal("n1"), now()).unwrap();
+        },
+        run: |fixture, authority| finish(fixture, authority).unwrap(),
+        staged: &["out/ca.pem"],
+        writes: &["pki/authority.json", "out/ca.pem", "pki/ca-2-key.pem"],
+        heal: |fixture, authority, done| {
+            assert_eq!(finish(fixture, authority).is_ok(), done < 3);
+            has_only_root(fixture, 1);
+            issue(fixture, authority, "n2");
+        },
+    });
+}
+
+#[test]
 fn a_key_of_a_root_that_was_half_written_is_in_nobodys_way() {
     let fixture = Fixture::new();
     let mut authority = fixture.init();
@@ -443,6 +462,47 @@ fn files_that_somebody_put_under_temporary_names_are_not_given_to_a_node() {
             );
         }
     }
+}
+
+/// What a renewal of a node leaves that died after it was recorded, and was not the last to be.
+fn left_behind(fixture: &Fixture) {
+    let mut authority = fixture.init();
+    one_node(fixture, &mut authority);
+    issue(fixture, &mut authority, "n2");
+    let before = tree(fixture);
+    authority.renew(&fixture.renewal("n1"), now()).unwrap();
+    let after = tree(fixture);
+    let files = ["out/n1-key.pem", "out/n1.pem"];
+    for path in files {
+        apply(fixture, path, &before);
+    }
+    stage(fixture, &files, &after, 1);
+    authority.renew(&fixture.renewal("n2"), now()).unwrap();
+}
+
+#[test]
+fn whatever_node_it_is_about_what_was_recorded_is_completed() {
+    let fixture = Fixture::new();
+    left_behind(&fixture);
+    is_sound(&fixture, &fixture.reopen());
+}
+
+#[test]
+fn nothing_is_completed_where_others_may_write() {
+    let fixture = Fixture::new();
+    left_behind(&fixture);
+    let chmod = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(fixture.out(), mode).unwrap();
+    };
+    let before = tree(&fixture);
+    for mode in [0o775, 0o757, 0o1777] {
+        chmod(mode);
+        drop(fixture.reopen());
+        assert_eq!(tree(&fixture), before, "{mode:o}");
+    }
+    chmod(0o755);
+    is_sound(&fixture, &fixture.reopen());
 }
 
 #[test]
