@@ -13,6 +13,7 @@ use tokio::runtime::Builder;
 use crate::endpoint::PublicEndpoint;
 use crate::http::client::{Limits, Reply};
 use crate::http::fetch_error::FetchError;
+use crate::printable::printable;
 
 pub(crate) use self::datasets::run as datasets;
 pub(crate) use self::nodes::run as nodes;
@@ -72,34 +73,7 @@ fn foreign(reply: &Reply, what: &str) -> FetchError {
     }
 }
 
-/// A server's text on its way to a terminal: without what could steer that.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                character
-            }
-        })
-        .collect()
-}
-
-/// The same for a value that may be missing.
+/// A server's text, or a dash where it is missing.
 fn or_dash(text: Option<&str>) -> String {
     text.map_or_else(|| "-".to_owned(), printable)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_could_steer_a_terminal_is_replaced() {
-        assert_eq!(
-            printable("a\u{1b}[31m\u{9b}b\n"),
-            "a\u{fffd}[31m\u{fffd}b\u{fffd}"
-        );
-        assert_eq!(printable("größe"), "größe");
-    }
 }

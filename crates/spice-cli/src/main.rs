@@ -11,6 +11,7 @@ mod endpoint;
 mod failure;
 mod http;
 mod man;
+mod printable;
 mod sql;
 mod times;
 mod tls;

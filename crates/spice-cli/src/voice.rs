@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::printable::printable_lines;
 
 /// Lines for people, or a JSON object a line (`--machine`).
 ///
@@ -43,7 +44,7 @@ impl Voice {
         match (self, next) {
             (Self::Plain, None) => say(&format!("error: {message}")),
             (Self::Plain, Some(next)) => say(&format!("error: {message}\nnext: {next}")),
-            (Self::Machine, next) => say(&json!({
+            (Self::Machine, next) => say_object(&json!({
                 "status": "error",
                 "error": { "code": kind.code(), "message": message, "next": next },
             })),
@@ -54,7 +55,7 @@ impl Voice {
     pub(crate) fn warn(self, message: impl Display) {
         match self {
             Self::Plain => say(&format!("warning: {message}")),
-            Self::Machine => say(&json!({
+            Self::Machine => say_object(&json!({
                 "status": "warning",
                 "warning": { "message": message.to_string() },
             })),
@@ -64,8 +65,8 @@ impl Voice {
     /// Tells what somebody is to look at before anything is done: lines, or an object of this kind.
     pub(crate) fn show(self, kind: &str, lines: &str, document: &Value) {
         match self {
-            Self::Plain => say(&lines),
-            Self::Machine => say(&json!({ "status": kind, kind: document })),
+            Self::Plain => say(lines),
+            Self::Machine => say_object(&json!({ "status": kind, kind: document })),
         }
     }
 
@@ -75,7 +76,7 @@ impl Voice {
         let noun = if rows == 1 { "row" } else { "rows" };
         match self {
             Self::Plain => say(&format!("{rows} {noun} in {seconds:.3} s")),
-            Self::Machine => say(&json!({
+            Self::Machine => say_object(&json!({
                 "status": "timing",
                 "timing": { "rows": rows, "seconds": seconds },
             })),
@@ -83,26 +84,29 @@ impl Voice {
     }
 }
 
+/// Lines for people.
+fn say(text: &str) {
+    write(&printable_lines(text));
+}
+
+/// An object for programs. What would be escaped for people is escaped as JSON does it.
+fn say_object(object: &Value) {
+    let mut line = String::new();
+    for character in object.to_string().chars() {
+        if character.is_control() {
+            line += &format!("\\u{:04x}", u32::from(character));
+        } else {
+            line.push(character);
+        }
+    }
+    write(&line);
+}
+
 /// One write, so that lines of several processes do not run into each other.
-fn say(line: &impl Display) {
-    let line = printable(&line.to_string());
+fn write(line: &str) {
     let _ = io::stderr()
         .lock()
         .write_all(format!("{line}\n").as_bytes());
-}
-
-/// A text with its control characters escaped, but for the ends of lines: names of files and
-/// fields of strangers must not steer a terminal.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() && character != '\n' {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

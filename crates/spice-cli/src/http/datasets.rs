@@ -7,7 +7,8 @@ use serde::Deserialize;
 use crate::args::{DatasetsArgs, ReportFormat};
 use crate::columns;
 use crate::failure::Failure;
-use crate::http::{fetch, or_dash, printable};
+use crate::http::{fetch, or_dash};
+use crate::printable::printable;
 use crate::times;
 use crate::tls::report::print_json;
 

@@ -8,7 +8,7 @@ use hyper::StatusCode;
 
 use crate::endpoint::PublicEndpoint;
 use crate::failure::{Failure, FailureKind};
-use crate::http::printable;
+use crate::printable::printable;
 
 /// A node was asked in vain.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use crate::columns;
 use crate::endpoint::PublicEndpoint;
 use crate::failure::Failure;
 use crate::http::fetch_error::FetchError;
-use crate::http::{fetch, or_dash, printable};
+use crate::http::{fetch, or_dash};
+use crate::printable::printable;
 use crate::times;
 use crate::tls::report::print_json;
 

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::args::{NodeStatusArgs, ReportFormat};
 use crate::failure::Failure;
-use crate::http::{fetch, or_dash, printable};
+use crate::http::{fetch, or_dash};
+use crate::printable::printable;
 use crate::times;
 use crate::tls::report::{Card, print_json};
 

@@ -157,6 +157,9 @@ fn explain_output(error: &OutputError) -> Failure {
             failure.with_next("name another file with --file FILE, or replace it with --force")
         }
         OutputError::Directory { .. } => failure.with_next("name a file in it with --file FILE"),
+        OutputError::PkiDirectory { .. } => {
+            failure.with_next("name a file in another directory with --file FILE")
+        }
         _ => explain_path(error, "--file"),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::{CsrArgs, ReportFormat};
 use crate::failure::Failure;
 use crate::tls::interrupt::Interrupt;
-use crate::tls::next_step::quoted;
+use crate::tls::next_step::{self, quoted};
 use crate::tls::out_directory;
 use crate::tls::remedy::explain_path;
 use crate::tls::report::{Card, print_json};
@@ -78,8 +78,9 @@ fn explain(error: &RequestError, plan: &RequestPlan) -> Failure {
     match error {
         RequestError::Output(OutputError::Exists { .. }) => failure.with_next(format!(
             "choose another directory with --out DIR, or replace the files with \
-             `spice cluster tls csr {} --force`",
-            plan.name
+             `spice cluster tls csr {}{} --force`",
+            plan.name,
+            next_step::out_flag(&plan.out)
         )),
         RequestError::Output(OutputError::PkiDirectory { .. } | OutputError::Directory { .. }) => {
             failure.with_next("choose another directory with --out DIR")

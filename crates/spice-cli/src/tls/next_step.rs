@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cluster_pki::{Issued, IssuedRecord, LeafRequest, NodeName};
+use cluster_pki::{Domain, Issued, IssuedRecord, LeafRequest, NodeName};
 use cluster_tls::{Name, Role};
 
 use crate::tls::PkiDirectory;
@@ -41,40 +41,54 @@ pub(crate) fn revoke_replaced(name: &NodeName, pki: &PkiDirectory) -> String {
     )
 }
 
-/// How a node that keeps its key to itself gets its next certificate.
-pub(crate) fn new_request(name: &NodeName, pki: &PkiDirectory) -> String {
+/// How a node that keeps its key to itself gets a certificate like this one.
+pub(crate) fn new_request(record: &IssuedRecord, pki: &PkiDirectory) -> String {
+    let (name, role, names) = (&record.name, record.role, name_flags(record));
+    let domain = match domain(&record.uri) {
+        Domain::DEFAULT | "" => String::new(),
+        other => format!(" --domain {other}"),
+    };
+    let place = pki.with_out(Path::new("next"));
     format!(
         "make a new request on the node, beside the files that it uses, with `spice cluster tls csr \
-         {name} --out next`; sign it with `spice cluster tls sign next/{name}.csr --force --out next{pki}`; \
-         then put certificate and key in place together"
+         {name}{names}{domain} --out next`; sign it with `spice cluster tls sign next/{name}.csr \
+         --role {role} --force{place}`; then put certificate and key in place together"
     )
 }
 
 /// How to issue a certificate like this one, whatever is there already.
 pub(crate) fn add_again(record: &IssuedRecord, pki: &PkiDirectory) -> String {
-    let (name, role) = (&record.name, record.role);
-    let mut typed = format!("spice cluster tls add {name} --role {role}");
-    let canonical = name.canonical();
-    let own = |text: &str| {
-        let rest = text.strip_prefix(&canonical);
-        rest.is_some_and(|rest| rest.is_empty() || rest == domain_suffix(&record.uri))
-    };
-    let names: Vec<_> = record.names.iter().map(ToString::to_string).collect();
-    let is_host = |text: &&String| !own(text) && !LOCALHOST.contains(&text.as_str());
-    for host in names.iter().filter(is_host) {
-        typed += &format!(" --host {host}");
-    }
-    if !names.iter().any(|text| LOCALHOST.contains(&text.as_str())) {
-        typed += " --no-localhost";
-    }
-    format!("{typed} --force{pki}")
+    let (name, role, names) = (&record.name, record.role, name_flags(record));
+    format!("spice cluster tls add {name} --role {role}{names} --force{pki}")
 }
 
-/// `.cluster.local`, of an identity URI.
-fn domain_suffix(uri: &str) -> String {
+/// The flag for the directory of new files, or nothing for the current one.
+pub(crate) fn out_flag(out: &Path) -> String {
+    if out.as_os_str().is_empty() {
+        return String::new();
+    }
+    format!(" --out {}", quoted(out))
+}
+
+/// The flags that ask for the names of a certificate again.
+fn name_flags(record: &IssuedRecord) -> String {
+    let canonical = record.name.canonical();
+    let full = format!("{canonical}.{}", domain(&record.uri));
+    let own = |text: &str| text == canonical || text == full;
+    let names: Vec<_> = record.names.iter().map(ToString::to_string).collect();
+    let is_host = |text: &&String| !own(text) && !LOCALHOST.contains(&text.as_str());
+    let hosts = names.iter().filter(is_host);
+    let mut flags: String = hosts.map(|host| format!(" --host {host}")).collect();
+    if !names.iter().any(|text| LOCALHOST.contains(&text.as_str())) {
+        flags += " --no-localhost";
+    }
+    flags
+}
+
+/// `cluster.local`, of an identity URI.
+fn domain(uri: &str) -> &str {
     let domain = uri.strip_prefix("spiffe://").unwrap_or_default();
-    let domain = domain.split('/').next().unwrap_or_default();
-    format!(".{domain}")
+    domain.split('/').next().unwrap_or_default()
 }
 
 /// A path as a shell takes it.

@@ -62,7 +62,7 @@ pub(super) fn explain_issue(error: &IssueError, pki: &PkiDirectory) -> Failure {
     let failure = Failure::from_error(error);
     match error {
         IssueError::AlreadyIssued { current } if current.key == KeyOrigin::Request => {
-            failure.with_next(next_step::new_request(&current.name, pki))
+            failure.with_next(next_step::new_request(current, pki))
         }
         IssueError::AlreadyIssued { current } => {
             let (name, pki) = (&current.name, pki.with_files_of(current));
@@ -82,11 +82,7 @@ pub(super) fn explain_issue(error: &IssueError, pki: &PkiDirectory) -> Failure {
             "issue another one with `{}`",
             next_step::add_again(current, pki)
         )),
-        IssueError::OwnKey { current } => {
-            failure.with_next(next_step::new_request(&current.name, pki))
-        }
-        IssueError::NameTaken { .. } | IssueError::KeyUsed { .. } => failure
-            .with_next("ask the node for another request, made with `spice cluster tls csr NAME`"),
+        IssueError::OwnKey { current } => failure.with_next(next_step::new_request(current, pki)),
         IssueError::Validity(error) => explain_validity(error, failure, pki),
         IssueError::Output(error) => explain_output(error),
         IssueError::Key(error) => explain_key(error, pki),

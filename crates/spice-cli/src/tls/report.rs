@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use crate::failure::Failure;
-use crate::voice::printable;
+use crate::printable::{printable, printable_lines};
 
 /// A title, labelled lines under it, and closing text.
 pub(crate) struct Card {
@@ -17,7 +17,7 @@ pub(crate) struct Card {
 impl Card {
     pub(crate) fn new(title: String) -> Self {
         Self {
-            title,
+            title: printable(&title),
             rows: Vec::new(),
             text: String::new(),
         }
@@ -28,7 +28,7 @@ impl Card {
     }
 
     pub(crate) fn text(&mut self, text: String) {
-        self.text = text;
+        self.text = printable_lines(&text);
     }
 
     pub(crate) fn print(&self) -> Result<(), Failure> {

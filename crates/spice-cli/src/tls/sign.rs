@@ -29,8 +29,12 @@ pub(crate) fn run(args: &SignArgs, voice: Voice) -> Result<(), Failure> {
     // What is refused anyway need not be looked at.
     let identity = opened.authority.check(&leaf, now);
     let identity = identity.map_err(|error| explain(&error, args, &opened))?;
-    let names = names(args, &request, &leaf.name, voice)?;
+    let names = names(args);
     if names == RequestedNames::Confirmed {
+        if request.names().is_empty() {
+            return Err(no_names(args, &leaf.name, &opened));
+        }
+        show(&request, &leaf.name, voice);
         ask(args, &leaf.name, &identity)?;
     }
     opened.unlock(&args.passphrase)?;
@@ -55,26 +59,19 @@ fn name(args: &SignArgs, request: &SigningRequest) -> Result<NodeName, Failure> 
 }
 
 /// Whose names it gets: a request is believed only where somebody looked.
-fn names(
-    args: &SignArgs,
-    request: &SigningRequest,
-    name: &NodeName,
-    voice: Voice,
-) -> Result<RequestedNames, Failure> {
-    if args.name.is_some() {
-        return Ok(RequestedNames::Ignored);
+fn names(args: &SignArgs) -> RequestedNames {
+    match args.name {
+        Some(_) => RequestedNames::Ignored,
+        None => RequestedNames::Confirmed,
     }
-    if request.names().is_empty() {
-        let typed = format!(
-            "spice cluster tls sign {} --name {name}",
-            quoted(&args.request)
-        );
-        return Err(Failure::from_error(&IssueError::NoNames).with_next(format!(
-            "give it the names of its node with `{typed}`, and more with --host HOST"
-        )));
-    }
-    show(request, name, voice);
-    Ok(RequestedNames::Confirmed)
+}
+
+fn no_names(args: &SignArgs, name: &NodeName, opened: &Opened) -> Failure {
+    let (file, place) = (quoted(&args.request), opened.pki.with_out(&args.out));
+    Failure::from_error(&IssueError::NoNames).with_next(format!(
+        "give it the names of its node with `spice cluster tls sign {file} --name {name}{place}`, \
+         and more with --host HOST"
+    ))
 }
 
 /// The role last, where nothing that a request says can scroll it away.
@@ -92,6 +89,14 @@ fn explain(error: &IssueError, args: &SignArgs, opened: &Opened) -> Failure {
         IssueError::NoNames => {
             failure.with_next("give the node a name with --name NAME, and more with --host HOST")
         }
+        IssueError::NameTaken { other, .. } => failure.with_next(format!(
+            "ask the node for a request without that name, or, if `{other}` is no more, end its \
+             certificate with `spice cluster tls revoke {other}{}`",
+            opened.pki
+        )),
+        IssueError::KeyUsed { .. } => failure.with_next(
+            "ask the node for a request with a key of its own, made with `spice cluster tls csr NAME`",
+        ),
         IssueError::AlreadyIssued { .. } => failure
             .with_next("if this request is to take its place, type the same command with --force"),
         _ => explain_issue(error, &opened.pki.with_out(&args.out)),

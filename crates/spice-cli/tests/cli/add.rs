@@ -207,7 +207,7 @@ fn a_leaf_is_shortened_to_its_authority_with_a_warning() {
     assert_eq!(ended.code, DONE);
     assert!(ended.stderr.starts_with("warning: n1: shortened to 20"));
     assert_eq!(ended.json()["warnings"].as_array().unwrap().len(), 1);
-    let quiet = tls(&home, &["add", "n2", "--days", "29", "-o", "json"]).expect(DONE);
+    let quiet = tls(&home, &["add", "executor1", "--days", "29", "-o", "json"]).expect(DONE);
     assert_eq!(
         (quiet.stderr.as_str(), &quiet.json()["warnings"]),
         ("", &json!([]))
@@ -236,4 +236,62 @@ fn concurrent_adds_all_succeed() {
         let ended = tls(&home, &["add", name]).expect(REFUSED);
         assert!(ended.stderr.contains("has a certificate already"));
     }
+}
+
+#[test]
+fn who_gets_every_role_for_want_of_another_is_told_and_who_asked_for_it_is_not() {
+    let home = Home::with_authority();
+    let ended = tls(&home, &["add", "n1"]).expect(DONE);
+    assert!(
+        ended
+            .stderr
+            .starts_with("warning: n1 may act as scheduler and as executor; "),
+        "{ended:?}"
+    );
+    for args in [&["add", "n2", "--role", "node"][..], &["add", "executor1"]] {
+        assert_eq!(tls(&home, args).expect(DONE).stderr, "");
+    }
+}
+
+#[test]
+fn what_was_replaced_is_still_believed_unless_it_was_revoked() {
+    let home = Home::with_nodes(&["executor1"]);
+    let again = ["add", "executor1", "--force"];
+    let told = tls(&home, &again).expect(DONE).stdout;
+    assert!(told.contains("still believed until"), "{told}");
+    tls(&home, &["revoke", "executor1", "--yes"]).expect(DONE);
+    let told = tls(&home, &["add", "executor1"]).expect(DONE).stdout;
+    assert!(!told.contains("believed"), "{told}");
+}
+
+#[test]
+fn the_short_and_the_full_name_are_one_node() {
+    let home = Home::with_nodes(&["n1"]);
+    let full = ["add", "n1.cluster.local"];
+    let ended = tls(&home, &full).expect(REFUSED);
+    assert!(
+        ended
+            .stderr
+            .contains("the short and the full name of one node"),
+        "{ended:?}"
+    );
+    home.typed(ended.commands()[0]).expect(DONE);
+    tls(&home, &["revoke", "n1", "--yes"]).expect(DONE);
+    tls(&home, &full).expect(DONE);
+}
+
+#[test]
+fn paths_do_not_steer_the_terminal() {
+    let home = Home::with_authority();
+    let out = "o\u{1b}[2J\u{9b}1m\r";
+    let ended = tls(&home, &["add", "executor1", "--out", out]).expect(DONE);
+    assert!(home.work().join(out).join("executor1.pem").exists());
+    let refused = tls(&home, &["add", "executor1", "--from", out]).expect(USAGE);
+    let missing = tls(&home, &["add", "--from", "\u{1b}[2J\r.csv"]).expect(REFUSED);
+    let steers = |it: char| it.is_control() && it != '\n';
+    for text in [&ended.stdout, &refused.stderr, &missing.stderr] {
+        assert!(!text.contains(steers), "{text:?}");
+    }
+    assert!(ended.stdout.contains(r"o\u{1b}[2J\u{9b}1m\r/ca.pem"));
+    assert!(missing.stderr.contains(r"cannot read \u{1b}[2J\r.csv"));
 }

@@ -246,3 +246,31 @@ fn flags_of_one_node_are_not_for_many() {
     }
     assert_eq!(home.files(), ["ca.pem", "nodes.csv"]);
 }
+
+#[test]
+fn a_field_that_is_none_of_its_kind_is_named() {
+    let home = with_list("nodes.csv", "name,days\nn1,90\nn2,soon\n");
+    let ended = home.tls("add --from nodes.csv").expect(REFUSED);
+    assert!(ended.stderr.contains("entry 2: days: "), "{ended:?}");
+    assert!(!ended.stderr.contains("byte"), "{ended:?}");
+    home.write("nodes.csv", "name,days\nn1,90\nn2,9\n");
+    home.tls("add --from nodes.csv").expect(DONE);
+}
+
+#[test]
+fn a_key_instead_of_a_list_is_refused_and_not_shown() {
+    let home = Home::with_nodes(&["n1"]);
+    let key = home.read("n1-key.pem");
+    for (file, text) in [
+        ("key.yaml", key.clone()),
+        ("list.yaml", format!("- name: n2\n  key: |\n    {key}")),
+        ("key.csv", key.clone()),
+    ] {
+        home.write(file, &text);
+        let ended = home.tls(&format!("add --from {file}")).expect(REFUSED);
+        let is_private = ended.stderr.contains("holds a private key");
+        assert_eq!(is_private, file.ends_with("yaml"), "{ended:?}");
+        let mut secret = key.lines().filter(|line| !line.starts_with('-'));
+        assert!(secret.all(|line| !ended.stderr.contains(line)), "{ended:?}");
+    }
+}

@@ -381,3 +381,19 @@ fn flags_that_do_not_fit_the_form_are_usage_errors() {
     bundle(&home, &["ca", "--format", "pem"]).expect(USAGE);
     assert_eq!(home.files(), before);
 }
+
+#[test]
+fn nothing_is_written_among_the_files_of_an_authority() {
+    let home = home();
+    let path = home.pki().join("executor1-bundle.pem");
+    let before = home.everything();
+    let args = ["executor1", "--format", "pem", "--file"];
+    let ended = bundle(&home, &[&args[..], &[path.to_str().unwrap()]].concat()).expect(REFUSED);
+    assert!(
+        ended.stderr.contains("is the authority's own directory"),
+        "{ended:?}"
+    );
+    assert!(ended.next().contains("--file FILE"), "{ended:?}");
+    assert_eq!(home.everything(), before);
+    bundle(&home, &[&args[..], &["b.pem"]].concat()).expect(DONE);
+}

@@ -137,3 +137,12 @@ fn the_help_has_examples() {
         "{help}"
     );
 }
+
+#[test]
+fn what_is_forced_is_in_the_directory_that_was_named() {
+    let home = Home::new();
+    csr(&home, &["n1", "--out", "next"]).expect(DONE);
+    let ended = csr(&home, &["n1", "--out", "next"]).expect(REFUSED);
+    home.typed(ended.commands()[0]).expect(DONE);
+    assert_eq!(home.files(), ["next"]);
+}

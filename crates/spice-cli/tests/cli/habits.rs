@@ -351,3 +351,34 @@ fn almost_the_right_word_gets_a_tip() {
         assert!(ended.stderr.contains(tip), "{line}: {ended:?}");
     }
 }
+
+#[test]
+fn lost_records_are_restored_and_no_authority_is_made_in_their_place() {
+    let home = with_node();
+    for file in ["authority.json", "issued.jsonl", "revoked.jsonl"] {
+        let path = home.pki().join(file);
+        let backup = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let before = home.everything();
+        for line in ["list", "add n2", "init"] {
+            let ended = home.tls(line).expect(REFUSED);
+            assert!(!ended.stderr.contains("tls init"), "{file}: {ended:?}");
+            if line != "init" || file == "authority.json" {
+                assert!(ended.stderr.contains(file), "{file}: {ended:?}");
+                assert!(ended.next().starts_with("restore "), "{file}: {ended:?}");
+            }
+        }
+        assert_eq!(home.everything(), before, "{file}");
+        fs::write(&path, backup).unwrap();
+        home.tls("list").expect(DONE);
+    }
+}
+
+#[test]
+fn words_of_other_tools_are_understood_where_they_mean_the_same() {
+    let home = Home::with_authority();
+    home.tls("create executor1").expect(DONE);
+    home.tls("issue executor2").expect(DONE);
+    home.tls("show executor1.pem").expect(DONE);
+    home.tls("make executor3").expect(USAGE);
+}

@@ -66,6 +66,7 @@ fn init_reports_stable_keys_as_json() {
         "files",
         "fingerprint_sha256",
         "generation",
+        "key_encrypted",
         "key_type",
         "not_after",
         "not_before",
@@ -75,6 +76,7 @@ fn init_reports_stable_keys_as_json() {
     assert_eq!(keys(&report), BTreeSet::from(expected));
     assert_eq!(report["domain"], "spice.example");
     assert_eq!(report["key_type"], "p384");
+    assert_eq!(report["key_encrypted"], false);
     assert_eq!(report["generation"], 1);
     assert_eq!(report["pki_dir"], json!(home.pki()));
     assert_eq!(report["files"], json!({"ca": "ca.pem"}));

@@ -123,14 +123,14 @@ fn a_warning_is_an_object_beside_the_result() {
     let home = Home::new();
     home.spice(&["cluster", "tls", "init", "--days", "30"])
         .expect(DONE);
-    let ended = home.spice(&["--machine", "cluster", "tls", "add", "n1"]);
+    let ended = home.spice(&["--machine", "cluster", "tls", "add", "executor1"]);
     assert_eq!(ended.code, DONE);
     let object = only(&ended);
     let message = object["warning"]["message"].as_str().unwrap();
-    assert!(message.starts_with("n1: shortened to"), "{message}");
+    assert!(message.starts_with("executor1: shortened to"), "{message}");
     let expected = json!({ "status": "warning", "warning": { "message": message } });
     assert_eq!(object, expected);
-    assert_eq!(ended.json()["name"], "n1");
+    assert_eq!(ended.json()["name"], "executor1");
 }
 
 #[test]
@@ -207,4 +207,16 @@ fn timing_is_an_object_for_each_statement() {
     assert_eq!(rows, [2, 0]);
     assert!(said(&ended)[0]["timing"]["seconds"].is_f64());
     assert!(ended.stdout.starts_with("[{\"n\":1"), "{ended:?}");
+}
+
+#[test]
+fn what_would_steer_a_terminal_is_escaped_as_json_does_it() {
+    let home = Home::with_authority();
+    let name = "a\u{1b}[2J\u{9b}\u{7f}\r.csv";
+    let ended = home.spice(&["--machine", "cluster", "tls", "add", "--from", name]);
+    assert_eq!(ended.code, REFUSED);
+    let line = ended.stderr.trim_end_matches('\n');
+    assert!(!line.contains(char::is_control), "{line:?}");
+    let (_, message, _) = error(&ended);
+    assert!(message.contains(name), "{message:?}");
 }

@@ -259,3 +259,27 @@ fn a_rotation_drops_it_or_begins_it_when_asked_to() {
     home.tls("renew n1 --passphrase-file secret").expect(DONE);
     home.tls("init --encrypt --no-encrypt").expect(USAGE);
 }
+
+#[test]
+fn one_that_is_given_is_used_and_init_says_whether_there_is_one() {
+    let home = Home::new();
+    let told = with_variable(&home, PASSPHRASE, "init -o json").expect(DONE);
+    assert_eq!(told.json()["key_encrypted"], true);
+    assert!(is_sealed(&home, "ca-1-key.pem"));
+    let home = Home::new();
+    home.write_private("secret", "correct horse\n");
+    let told = home
+        .tls("init --passphrase-file secret")
+        .expect(DONE)
+        .stdout;
+    assert!(told.contains("  encrypted with the passphrase\n"), "{told}");
+    assert!(is_sealed(&home, "ca-1-key.pem"));
+    // An empty variable is none.
+    let home = Home::new();
+    let told = with_variable(&home, "", "init").expect(DONE).stdout;
+    assert!(
+        told.contains("  without a passphrase; --encrypt asks for one\n"),
+        "{told}"
+    );
+    assert!(!is_sealed(&home, "ca-1-key.pem"));
+}

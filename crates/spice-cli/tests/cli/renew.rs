@@ -21,6 +21,13 @@ fn add_with_own_key(home: &Home, name: &str) {
     assert_eq!(home.tls(&format!("sign {name}.csr --yes")).code, DONE);
 }
 
+/// What is told where no node is due, of an authority with as many certificates in use.
+fn nothing_is_due(home: &Home, in_use: usize) -> String {
+    let pki = home.pki();
+    let pki = pki.display();
+    format!("nothing is due: {pki} has {in_use} certificates in use\n")
+}
+
 /// Exit code 1, told by an error that comes after warnings.
 fn refused_after_warnings(ended: Ended) -> Ended {
     assert_eq!(ended.code, REFUSED, "{ended:#?}");
@@ -78,7 +85,9 @@ fn of_all_nodes_those_that_cannot_be_renewed_keep_none_of_the_others_waiting() {
     home.tls("add lost1 --host 10.0.0.7 --role executor")
         .expect(DONE);
     home.tls("add n2").expect(DONE);
-    fs::remove_file(home.work().join("lost1.pem")).unwrap();
+    for file in ["lost1.pem", "lost1-key.pem"] {
+        fs::remove_file(home.work().join(file)).unwrap();
+    }
     let before = [home.identity("n1"), home.identity("n2")];
     let ended = refused_after_warnings(home.tls("renew --all"));
     for part in [
@@ -114,7 +123,7 @@ fn of_all_nodes_those_that_cannot_be_renewed_keep_none_of_the_others_waiting() {
         "::1",
     ];
     assert_eq!(lost["names"], json!(names));
-    home.identity("own1");
+    home.identity("next/own1");
 }
 
 #[test]
@@ -126,7 +135,7 @@ fn one_refusal_among_many_is_told_as_if_it_were_the_only_node() {
     assert!(
         ended
             .next()
-            .contains("`spice cluster tls csr own1 --force`")
+            .contains("`spice cluster tls csr own1 --out next`")
     );
 }
 
@@ -148,14 +157,14 @@ fn a_second_run_of_cron_finds_nothing_to_do_and_is_quiet() {
         home.tls(&format!("renew --all --within {within}"))
             .expect(DONE)
     };
-    assert_eq!(cron("24d").stdout, "nothing is due\n");
+    assert_eq!(cron("24d").stdout, nothing_is_due(&home, 2));
     let first = cron("26d");
     assert!(first.stdout.contains("\nold1 "), "{first:?}");
     assert!(!first.stdout.contains("\nnew1 "), "{first:?}");
     let second = cron("26d");
     assert_eq!(
-        (second.stdout.as_str(), second.stderr.as_str()),
-        ("nothing is due\n", "")
+        (second.stdout, second.stderr.as_str()),
+        (nothing_is_due(&home, 2), "")
     );
     assert_eq!(home.identity("new1"), new);
     let hours = cron("8784h");
@@ -172,7 +181,7 @@ fn during_a_rotation_the_nodes_of_the_old_root_are_renewed_and_no_others() {
     assert!(told.contains("\nn1 "), "{told}");
     assert_eq!(home.identity("n2"), n2);
     let told = home.tls("renew --retiring").expect(DONE).stdout;
-    assert_eq!(told, "nothing is due\n");
+    assert_eq!(told, nothing_is_due(&home, 2));
 }
 
 #[test]
@@ -180,7 +189,9 @@ fn a_node_without_a_certificate_is_told_how_to_get_one() {
     let home = Home::with_authority();
     let ended = home.tls("renew n1").expect(REFUSED);
     assert!(ended.stderr.contains("`n1` has no certificate to renew"));
-    home.typed(ended.commands()[0]).expect(DONE);
+    for line in ended.commands() {
+        home.typed(line).expect(DONE);
+    }
     home.tls("renew n1").expect(DONE);
 }
 
@@ -206,7 +217,7 @@ fn a_revoked_node_is_none_of_all() {
     home.tls("revoke n1 --yes").expect(DONE);
     assert_eq!(
         home.tls("renew --all").expect(DONE).stdout,
-        "nothing is due\n"
+        nothing_is_due(&home, 0)
     );
 }
 
@@ -263,4 +274,28 @@ fn another_pki_directory_is_part_of_what_to_type_next() {
     let told = home.tls("renew n1 --pki-dir pki").expect(DONE).stdout;
     let line = told.lines().last().unwrap().trim().replace("NAME", "n1");
     home.typed(&format!("{line} --yes")).expect(DONE);
+}
+
+#[test]
+fn lost_files_are_written_anew_only_when_that_is_asked_for() {
+    let home = Home::with_nodes(&["executor1"]);
+    let before = home.identity("executor1");
+    fs::remove_file(home.work().join("executor1-key.pem")).unwrap();
+    home.tls("renew executor1").expect(DONE);
+    home.identity("executor1");
+    for file in ["executor1-key.pem", "executor1.pem"] {
+        fs::remove_file(home.work().join(file)).unwrap();
+    }
+    let lost = home.everything();
+    let ended = home.tls("renew executor1").expect(REFUSED);
+    assert_eq!(
+        ended.commands(),
+        ["spice cluster tls renew executor1 --force"]
+    );
+    assert_eq!(home.everything(), lost);
+    home.typed(ended.commands()[0]).expect(DONE);
+    let after = home.identity("executor1");
+    for same in ["uri", "role", "names"] {
+        assert_eq!(before[same], after[same], "{same}");
+    }
 }

@@ -202,9 +202,13 @@ fn a_list_is_written_before_anything_was_revoked_and_when_it_is_due() {
     let home = home();
     let told = home.tls("crl").expect(DONE).stdout;
     assert!(told.contains("--node-mtls-crl-file crl.pem"), "{told}");
-    assert!(!told.contains("deny-list"), "{told}");
-    assert!(!home.files().contains(&"deny-list.txt".to_owned()));
-    verify(&home, "n1", "--crl crl.pem").expect(DONE);
+    assert!(
+        told.contains("--node-mtls-deny-list-file deny-list.txt"),
+        "{told}"
+    );
+    for list in ["--crl crl.pem", "--deny-list deny-list.txt"] {
+        verify(&home, "n1", list).expect(DONE);
+    }
     let due = |line: &str| {
         let document = home.tls(line).expect(DONE).json();
         let date = document["lists"]["next_update"]

@@ -283,9 +283,16 @@ fn the_key_that_a_run_left_which_died_is_destroyed_by_the_next_one() {
     fs::copy(&left, &key).unwrap();
     let told = home.tls("rotate-ca status").expect(DONE).stdout;
     assert!(told.contains("left over  "), "{told}");
-    // Nobody is asked: the run that died was told to.
-    let typed = told.split('`').find(|part| part.starts_with("spice "));
-    home.typed(typed.unwrap()).expect(DONE);
+    let typed = commands(&told)[0];
+    let ended = home.typed(typed).expect(REFUSED);
+    assert!(
+        ended
+            .stderr
+            .contains("Destroy the keys of roots that are out of use?"),
+        "{ended:?}"
+    );
+    assert!(key.exists());
+    home.typed(&format!("{typed} --yes")).expect(DONE);
     assert!(!key.exists());
     assert!(home.pki().join("ca-2-key.pem").exists());
     home.tls("rotate-ca finish").expect(REFUSED);
@@ -323,4 +330,24 @@ fn roots_of_another_authority_stop_it_before_anything_changes() {
     assert!(ended.next().contains("--out DIR"), "{ended:?}");
     assert_eq!(home.everything(), before);
     home.tls("rotate-ca start").expect(DONE);
+}
+
+#[test]
+fn what_turned_back_does_not_turn_again() {
+    let home = home();
+    home.tls("rotate-ca start").expect(DONE);
+    home.tls("renew n1").expect(DONE);
+    home.tls("rotate-ca abort --yes").expect(DONE);
+    let before = home.everything();
+    let ended = home.tls("rotate-ca abort --yes").expect(REFUSED);
+    assert!(
+        ended.stderr.contains("has turned back to root 1 already"),
+        "{ended:?}"
+    );
+    assert_eq!(home.everything(), before);
+    let commands = ended.commands();
+    home.typed(commands[0]).expect(DONE);
+    home.typed(&format!("{} --yes", commands[1])).expect(DONE);
+    assert_eq!(status(&home)["signing"]["generation"], 1);
+    home.identity("n1");
 }

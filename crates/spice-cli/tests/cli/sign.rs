@@ -1,5 +1,7 @@
 //! `spice cluster tls sign`.
 
+use std::fs;
+
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
 use serde_json::{Value, json};
 
@@ -75,7 +77,13 @@ fn without_a_yes_nothing_is_signed() {
     assert!(
         ended
             .stderr
-            .contains("Certify exactly these names for executor1?"),
+            .contains("Certify exactly these names for executor1, with the role executor "),
+        "{ended:?}"
+    );
+    assert!(
+        ended
+            .stderr
+            .contains(") as spiffe://cluster.local/executor/executor1?\n"),
         "{ended:?}"
     );
     assert!(ended.next().contains("--yes"), "{ended:?}");
@@ -136,14 +144,19 @@ fn wildcards_and_uris_are_shown_and_never_certified() {
 fn a_request_for_nothing_but_such_names_is_refused_with_the_way_out() {
     let home = Home::with_authority();
     request(&home, &[dns("*.cluster.local")], |_| ());
-    let ended = refused(home.tls("sign asks.csr --yes"));
+    // Nobody is asked about nothing.
+    let ended = home.tls("sign asks.csr --out signed").expect(REFUSED);
     assert!(
         ended
             .stderr
             .contains("the request asks for no name that can be certified")
     );
-    assert!(ended.next().contains("--name NAME"), "{ended:?}");
-    home.tls("sign asks.csr --name asks").expect(DONE);
+    home.typed(ended.commands()[0]).expect(DONE);
+    fs::copy(
+        home.work().join("signed/asks.pem"),
+        home.work().join("asks.pem"),
+    )
+    .unwrap();
     home.identity("asks");
 }
 
@@ -196,13 +209,27 @@ fn a_node_that_was_signed_before_is_signed_again_only_by_force() {
 fn a_key_that_the_authority_never_had_is_renewed_where_it_is() {
     let home = home();
     signed(home.tls("sign executor1.csr --yes"));
-    for line in ["renew executor1", "add executor1"] {
+    let before = home.identity("executor1");
+    for line in [
+        "renew executor1",
+        "add executor1",
+        "renew executor1 --out nodes",
+    ] {
         let ended = home.tls(line).expect(REFUSED);
         let commands = ended.commands();
         assert_eq!(commands.len(), 2, "{ended:?}");
         home.typed(commands[0]).expect(DONE);
+        assert_eq!(
+            home.identity("executor1"),
+            before,
+            "until the node has both"
+        );
         signed(home.typed(&format!("{} --yes", commands[1])));
-        home.identity("executor1");
+        let after = home.identity("next/executor1");
+        for same in ["uri", "role", "names"] {
+            assert_eq!(before[same], after[same], "{same}");
+        }
+        fs::remove_dir_all(home.work().join("next")).unwrap();
     }
 }
 
@@ -247,4 +274,47 @@ fn a_program_is_shown_the_request_as_an_object() {
     assert_eq!(shown["request"]["names"][2], "10.0.0.7");
     assert_eq!(ended.json()["name"], "executor1");
     assert_eq!(ended.json()["files"]["key"], Value::Null);
+}
+
+#[test]
+fn a_name_of_another_node_is_not_certified_before_that_one_is_no_more() {
+    let home = Home::with_nodes(&["n1"]);
+    request(&home, &[dns("asks"), dns("n1.cluster.local")], |_| ());
+    let before = home.everything();
+    let ended = refused(home.tls("sign asks.csr --yes"));
+    assert!(
+        ended
+            .stderr
+            .contains("asks for `n1.cluster.local`, which is a name of the node `n1`"),
+        "{ended:?}"
+    );
+    assert_eq!(home.everything(), before);
+    home.typed(&format!("{} --yes", ended.commands()[0]))
+        .expect(DONE);
+    signed(home.tls("sign asks.csr --yes"));
+    home.identity("asks");
+}
+
+#[test]
+fn a_key_is_of_one_node_and_of_none_when_others_have_it() {
+    let home = Home::with_authority();
+    request(&home, &[dns("asks")], |_| ());
+    signed(home.tls("sign asks.csr --yes"));
+    let is_refused = |line: &str| {
+        let ended = home.tls(line);
+        assert_eq!(ended.code, REFUSED, "{ended:?}");
+        assert!(
+            ended
+                .stderr
+                .contains("the key of the request is that of the certificate"),
+            "{ended:?}"
+        );
+        assert!(ended.next().contains("a key of its own"), "{ended:?}");
+    };
+    is_refused("sign asks.csr --name other");
+    signed(home.tls("sign asks.csr --yes --force"));
+    home.identity("asks");
+    home.tls("revoke asks --reason key-compromise --yes")
+        .expect(DONE);
+    is_refused("sign asks.csr --yes");
 }
