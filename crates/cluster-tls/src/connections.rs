@@ -96,7 +96,8 @@ pub enum CloseCause {
     Expired,
     /// The peer's certificate was revoked.
     Revoked,
-    /// The peer's certificate is no longer believed for another reason: its root was removed.
+    /// The peer's certificate is no longer believed for another reason: its root was removed. What
+    /// was under way had half a second to end, and nothing was begun any more.
     Untrusted,
     /// The program asked for it.
     Requested,

@@ -11,7 +11,8 @@ use crate::refusal::{Refusal, RefusalReason};
 use crate::snapshot::Snapshot;
 use crate::verify::RevocationCheck;
 
-/// Cuts the connections whose peers `snapshot` does not believe. Computes signatures: call it on
+/// Ends the connections whose peers `snapshot` does not believe: at once where they were revoked
+/// or have expired, and within moments where their root is gone. Computes signatures: call it on
 /// a thread that may block.
 ///
 /// A peer with several connections is verified once for each direction.
@@ -23,8 +24,10 @@ pub(super) fn verify_all(entries: &[Arc<Entry>], snapshot: &Snapshot) {
         let cause = known
             .entry(key)
             .or_insert_with(|| verify(entry, snapshot).err().map(|refusal| cause(&refusal)));
-        if let Some(cause) = cause {
-            entry.close(*cause);
+        match cause {
+            Some(CloseCause::Untrusted) => entry.dismiss(CloseCause::Untrusted),
+            Some(cause) => entry.close(*cause),
+            None => {}
         }
     }
 }

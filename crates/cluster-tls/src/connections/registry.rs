@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt::{self, Debug, Formatter};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Context;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Notify;
@@ -47,6 +47,8 @@ pub(super) struct Entry {
     pub(super) admission: Admission,
     pub(super) started: Instant,
     closing: Closing,
+    /// When it is closed because its peer is no longer believed.
+    dismissed: OnceLock<Instant>,
 }
 
 impl Registry {
@@ -78,6 +80,7 @@ impl Registry {
             admission,
             started: Instant::now(),
             closing: Closing::new(),
+            dismissed: OnceLock::new(),
         });
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.insert(id, &entry)?;
@@ -188,6 +191,16 @@ impl Entry {
         self.closing.close(cause);
     }
 
+    /// Lets the calls that are under way end, lets none begin, and closes it within moments.
+    ///
+    /// For a peer that nobody accuses: its root was taken out of use, and what it is in the middle
+    /// of was begun when it was believed. To cut it off there would lose a call at each rotation.
+    pub(super) fn dismiss(&self, cause: CloseCause) {
+        if self.dismissed.set(Instant::now() + DISMISSAL_GRACE).is_ok() {
+            self.closing.drain(cause);
+        }
+    }
+
     /// Does what the connection's age asks for and returns when it asks for more.
     ///
     /// The wall clock has a say of its own: it may jump, or the machine may have slept, and a
@@ -207,6 +220,12 @@ impl Entry {
         } else if wall > self.admission.peer.not_after() {
             self.close(CloseCause::Expired);
             None
+        } else if let Some(end) = self.dismissed.get() {
+            if now >= *end {
+                self.close(CloseCause::Untrusted);
+                return None;
+            }
+            Some(*end)
         } else if now >= close {
             self.close(cause);
             None
@@ -270,3 +289,6 @@ impl Debug for Live {
         f.debug_struct("Live").field("id", &self.id).finish()
     }
 }
+
+/// Longer than any call that is answered from memory; a stranger cannot begin another one.
+const DISMISSAL_GRACE: Duration = Duration::from_millis(500);

@@ -15,9 +15,9 @@ pub(crate) struct Card {
 }
 
 impl Card {
-    pub(crate) fn new(title: String) -> Self {
+    pub(crate) fn new(title: impl Display) -> Self {
         Self {
-            title: printable(&title),
+            title: printable(&title.to_string()),
             rows: Vec::new(),
             text: String::new(),
         }
@@ -27,8 +27,8 @@ impl Card {
         self.rows.push((label, printable(&value.to_string())));
     }
 
-    pub(crate) fn text(&mut self, text: String) {
-        self.text = printable_lines(&text);
+    pub(crate) fn text(&mut self, text: impl Display) {
+        self.text = printable_lines(&text.to_string());
     }
 
     pub(crate) fn print(&self) -> Result<(), Failure> {
