@@ -50,8 +50,8 @@ pub struct IssuedRecord {
     /// Who made its key.
     #[serde(default)]
     pub key: KeyOrigin,
-    /// SHA-256 of the public key of a request, lower-case hexadecimal digits; keys that the
-    /// authority makes are never seen twice.
+    /// SHA-256 of the public key as certificates carry it, lower-case hexadecimal digits: by it a
+    /// key is known again that was given away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
     /// Where its files were put, an absolute path, where that is text: if the run died there, the

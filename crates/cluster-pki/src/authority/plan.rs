@@ -5,14 +5,17 @@ use std::ops::ControlFlow;
 use std::path::{self, Path};
 use std::time::SystemTime;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use cluster_tls::{Name, Role};
 use rustls_pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 use super::{Authority, IssueError, Issued};
 use crate::days::Days;
 use crate::files::{self, FileError, StagedFile};
 use crate::index::{IssuedRecord, KeyOrigin};
-use crate::mint::{LeafPlan, Serial, fingerprint, mint_leaf, sign_leaf};
+use crate::mint::{LeafPlan, Serial, fingerprint, hex, mint_leaf, sign_leaf};
 use crate::name::NodeName;
 use crate::output::{self, Existing, NodeFiles, OutputError, StagedNode};
 use crate::policy::{Warning, Window};
@@ -48,13 +51,6 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    fn public_key(&self) -> Option<String> {
-        match self {
-            Self::NewKey => None,
-            Self::Request(request) => Some(request.key().sha256.clone()),
-        }
-    }
-
     fn origin(&self) -> KeyOrigin {
         match self {
             Self::NewKey => KeyOrigin::Authority,
@@ -186,7 +182,7 @@ impl Authority {
             generation: self.generation(),
             days: plan.days,
             key: plan.subject.origin(),
-            public_key: plan.subject.public_key(),
+            public_key: public_key_sha256(&made.certificate),
             directory: absolute(files::parent(&plan.files.certificate)),
         };
         Issued {
@@ -205,6 +201,12 @@ fn publish(roots: Vec<StagedFile>, nodes: Vec<StagedNode>) -> Result<(), FileErr
     let nodes = nodes.into_iter().map(StagedNode::rename);
     let renamed: Vec<_> = roots.chain(nodes).collect();
     renamed.into_iter().collect()
+}
+
+/// What a key is known by, whoever made it.
+fn public_key_sha256(certificate: &CertificateDer<'_>) -> Option<String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(hex(digest(&SHA256, parsed.public_key().raw).as_ref()))
 }
 
 fn absolute(directory: &Path) -> Option<String> {

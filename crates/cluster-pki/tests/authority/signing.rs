@@ -7,6 +7,8 @@ use cluster_pki::{
     RequestedNames, RevocationReason, RevokeTarget, SigningRequest,
 };
 
+use rcgen::{CertificateParams, KeyPair};
+
 use crate::fixture::{Fixture, now};
 
 /// What the node of that name makes on its own machine.
@@ -107,4 +109,25 @@ fn a_key_that_somebody_else_may_have_is_nobodys() {
     fs::remove_dir_all(fixture.out().join("machines")).unwrap();
     let new = request(&fixture, "n1", &[]);
     sign(&mut authority, &new, &leaf).unwrap();
+}
+
+#[test]
+fn a_key_that_the_authority_made_and_that_was_given_away_does_not_come_back_in_a_request() {
+    let fixture = Fixture::new();
+    let mut authority = fixture.init();
+    let mut leaf = fixture.request("n1");
+    let issued = authority.issue(&leaf, now()).unwrap();
+    let key = KeyPair::from_pem(&fs::read_to_string(&issued.files.key).unwrap()).unwrap();
+    let params = CertificateParams::new(["n1".to_owned()]).unwrap();
+    let text = params.serialize_request(&key).unwrap().pem().unwrap();
+    let mut sign = |authority: &mut Authority| {
+        let request = SigningRequest::from_pem(text.as_bytes()).unwrap();
+        leaf.existing = Existing::Replace;
+        authority.sign(request, RequestedNames::Confirmed, &leaf, now())
+    };
+    sign(&mut authority).unwrap();
+    let compromised = RevocationReason::KeyCompromise;
+    revoke(&fixture, &mut authority, "n1", compromised);
+    let error = sign(&mut authority).unwrap_err();
+    assert!(matches!(error, IssueError::KeyUsed { .. }), "{error}");
 }
