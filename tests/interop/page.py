@@ -8,12 +8,14 @@ granted is given to it there: the names of the machines. Exits with 1 at the fir
 does not do what the page says.
 """
 
+import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 READY_SECONDS = 60
@@ -52,7 +54,7 @@ class Machines:
 
     def __init__(self, work):
         self.work = work
-        self.nodes = []
+        self.nodes = {}
         hosts = work / "hosts"
         lines = ["127.0.0.1 localhost", "::1 localhost"]
         lines += [f"{address} {name}.cluster.local {name}" for name, address in ADDRESSES.items()]
@@ -84,24 +86,54 @@ class Machines:
 
     def start(self, command):
         """Starts a node on the machine that its role belongs to."""
+        role = "executor" if "--role executor" in command else "scheduler"
         place = ["sh", "-c", f"exec {command}"]
-        if "--role executor" in command:
+        if role == "executor":
             place = self.there(f"exec {command}")
-        self.nodes.append(subprocess.Popen(place, cwd=self.work))
+        self.nodes[role] = Node(place, self.work)
 
-    def ask(self, command, place):
-        """Runs what succeeds only when the cluster has come up, or has followed."""
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            answer = subprocess.run(place, cwd=self.work, capture_output=True)
-            if answer.returncode == 0:
-                return
-            for node in self.nodes:
-                if node.poll() is not None:
-                    sys.exit(f"a node ended with {node.returncode}")
-            if time.monotonic() > deadline:
-                sys.exit(f"{command} fails for {READY_SECONDS} s")
-            time.sleep(0.1)
+    def look(self, command):
+        """What the executor's machine sees of its own files and of the scheduler, at once."""
+        print(f"$ {command}", flush=True)
+        run(self.there(command), cwd=self.work, stdout=subprocess.DEVNULL)
+
+    def stop(self):
+        for node in self.nodes.values():
+            node.process.kill()
+            node.process.wait()
+
+
+class Node:
+    """A node whose log says what became of it."""
+
+    def __init__(self, place, work):
+        self.lines = []
+        self.changed = threading.Condition()
+        self.process = subprocess.Popen(place, cwd=work, stderr=subprocess.PIPE, text=True)
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self):
+        for line in self.process.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+            self._tell(line)
+        self._tell(None)
+
+    def _tell(self, line):
+        with self.changed:
+            self.lines.append(line)
+            self.changed.notify_all()
+
+    def wait_for(self, text):
+        """Waits until the log says something, or the node has ended."""
+
+        def is_said():
+            return any(line is None or text in line for line in self.lines)
+
+        with self.changed:
+            if not self.changed.wait_for(is_said, READY_SECONDS):
+                sys.exit(f"a node does not say {text!r} in {READY_SECONDS} s")
+            if self.lines[-1] is None:
+                sys.exit(f"a node ended and did not say {text!r}")
 
 
 def type_page(machines, readme):
@@ -113,41 +145,58 @@ def type_page(machines, readme):
         if command.startswith("spiced "):
             machines.start(command)
         elif command.startswith("curl "):
-            machines.ask(command, ["sh", "-c", command.replace("curl ", "curl --silent --fail ", 1)])
+            # It answers when the executor has come; until then the page would be typed again.
+            machines.nodes["scheduler"].wait_for("executor connected")
+            failing = command.replace("curl ", "curl --silent --fail ", 1)
+            run(failing, shell=True, cwd=machines.work, stdout=subprocess.DEVNULL)
         else:
             answer = run(command, shell=True, cwd=machines.work, capture_output=True).stdout
     return answer
 
 
-def look(machines, looks):
-    """What the executor's machine sees of its own files and of the scheduler."""
-    for command in looks:
-        print(f"$ {command}", flush=True)
-        machines.ask(command, machines.there(command))
+def serials(work):
+    """The serial number of each node's newest certificate, as the authority has it."""
+    listed = run("spice cluster tls list -o json", shell=True, cwd=work, capture_output=True).stdout
+    return {one["name"]: one["serial"] for one in json.loads(listed)["certificates"]}
 
 
-def inside(binaries, readme):
-    work = pathlib.Path(tempfile.mkdtemp(prefix="page-"))
-    os.environ["HOME"] = str(work / "home")
-    os.environ["PATH"] = f"{binaries}:{os.environ['PATH']}"
-    os.environ.pop("SPICE_PKI_DIR", None)
-    (work / "home").mkdir()
-    (work / "data").mkdir()
-    (work / "data/orders.csv").write_text(ORDERS)
-    (work / "spicepod.yaml").write_text(MANIFEST)
-    machines = Machines(work)
+def type_pages(machines, readme):
     answer = type_page(machines, readme)
     if "| 3 " not in answer:
         sys.exit(f"the page ends with other rows: {answer}")
     looks = [line for block in commands(readme, "What is protected, and how") for line in block]
-    look(machines, looks)
-    for block in commands(readme, "Certificates over time"):
-        for command in block:
-            print(f"$ {command}", flush=True)
-            run(command, shell=True, cwd=work, stdout=subprocess.DEVNULL)
-    # The nodes have followed when they take certificates of the new root and show theirs.
-    look(machines, looks)
-    print("the page works as it stands", flush=True)
+    for command in looks:
+        machines.look(command)
+    before = serials(machines.work)
+    for command in [line for block in commands(readme, "Certificates over time") for line in block]:
+        print(f"$ {command}", flush=True)
+        run(command, shell=True, cwd=machines.work, stdout=subprocess.DEVNULL)
+    after = serials(machines.work)
+    # The nodes follow by themselves; then each takes the certificate of the new root.
+    for role, name in [("scheduler", "scheduler1"), ("executor", "executor1")]:
+        if before[name] == after[name]:
+            sys.exit(f"{name} was not renewed")
+        machines.nodes[role].wait_for(after[name])
+    for command in looks:
+        machines.look(command)
+    print("the pages work as they stand", flush=True)
+
+
+def inside(binaries, readme):
+    with tempfile.TemporaryDirectory(prefix="page-") as directory:
+        work = pathlib.Path(directory)
+        os.environ["HOME"] = str(work / "home")
+        os.environ["PATH"] = f"{binaries}:{os.environ['PATH']}"
+        os.environ.pop("SPICE_PKI_DIR", None)
+        (work / "home").mkdir()
+        (work / "data").mkdir()
+        (work / "data/orders.csv").write_text(ORDERS)
+        (work / "spicepod.yaml").write_text(MANIFEST)
+        machines = Machines(work)
+        try:
+            type_pages(machines, readme)
+        finally:
+            machines.stop()
 
 
 def main():

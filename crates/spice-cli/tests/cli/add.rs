@@ -7,22 +7,7 @@ use std::sync::Arc;
 use cluster_tls::{CredentialPaths, PeerPolicy, Role, SystemClock};
 use serde_json::{Value, json};
 
-use crate::fixture::{DONE, Ended, Home, REFUSED, USAGE, mode};
-
-const TLS: [&str; 2] = ["cluster", "tls"];
-
-fn tls(home: &Home, args: &[&str]) -> Ended {
-    home.spice(&[&TLS, args].concat())
-}
-
-fn keys(value: &Value) -> BTreeSet<&str> {
-    value
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect()
-}
+use crate::fixture::{DONE, Home, REFUSED, TLS, USAGE, keys, mode, tls};
 
 #[test]
 fn a_node_accepts_what_add_made() {

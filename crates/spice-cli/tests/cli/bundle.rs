@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use serde_json::{Value, json};
 
-use crate::fixture::{DONE, Ended, Home, REFUSED, USAGE, mode};
+use crate::fixture::{DONE, Ended, Home, REFUSED, USAGE, keys, mode};
 
 const TLS_BUNDLE: [&str; 3] = ["cluster", "tls", "bundle"];
 
@@ -59,11 +59,6 @@ fn sections_of(home: &Home, names: &[&str]) -> Vec<String> {
         .iter()
         .flat_map(|name| sections(&text(home, name)))
         .collect()
-}
-
-fn keys(value: &Value) -> BTreeSet<&str> {
-    let object = value.as_object().unwrap();
-    object.keys().map(String::as_str).collect()
 }
 
 fn opens(home: &Home, file: &str, passphrase: &str) -> bool {

@@ -1,6 +1,6 @@
 //! A home and a working directory of one test, and the built binary run in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -226,6 +226,19 @@ impl Ended {
         let (_, next) = self.stderr.split_once("next: ").unwrap();
         next.trim_end()
     }
+}
+
+/// Runs a command of `spice cluster tls`.
+pub(crate) fn tls(home: &Home, args: &[&str]) -> Ended {
+    home.spice(&[&TLS, args].concat())
+}
+
+pub(crate) const TLS: [&str; 2] = ["cluster", "tls"];
+
+/// The keys of a JSON object.
+pub(crate) fn keys(value: &Value) -> BTreeSet<&str> {
+    let object = value.as_object().unwrap();
+    object.keys().map(String::as_str).collect()
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {

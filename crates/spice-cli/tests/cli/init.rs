@@ -4,24 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::fixture::{DONE, Ended, Home, REFUSED, mode};
-
-const TLS: [&str; 2] = ["cluster", "tls"];
-
-fn tls(home: &Home, args: &[&str]) -> Ended {
-    home.spice(&[&TLS, args].concat())
-}
-
-fn keys(value: &Value) -> BTreeSet<&str> {
-    value
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect()
-}
+use crate::fixture::{DONE, Home, REFUSED, TLS, keys, mode, tls};
 
 #[test]
 fn the_three_commands_of_the_documentation_make_exactly_the_files_it_names() {
