@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use cluster_test::{Leaf, Listener};
 use cluster_tls::Role;
@@ -106,9 +106,15 @@ impl Crowd {
         Ok(())
     }
 
-    /// One call more is not read.
-    async fn has_no_seat(&self, path: &str) -> Result<()> {
-        let status = self.callers[0].call(path, "").await?;
+    /// One call more is not read. Which one that is, is chance: calls arrive in order, and each
+    /// takes its seat in a task of its own.
+    async fn has_no_seat(&mut self, path: &'static str) -> Result<()> {
+        let caller = self.callers[0].clone();
+        let unfinished = stream::pending::<Bytes>();
+        self.held
+            .spawn(async move { caller.call_with(path, unfinished).await });
+        let ended = timeout(PATIENCE, self.held.join_next()).await?;
+        let status = ended.context("no call is held")???;
         ensure!(
             status.code() == Code::ResourceExhausted,
             "{path}: {status:?}"
