@@ -18,6 +18,7 @@ use crate::boot::{self, BootError};
 use crate::control::ControlLink;
 use crate::engine::{Engine, EngineOptions};
 use crate::events::ExecutorEvents;
+use crate::secrets::SchedulerSecrets;
 
 /// What an executor is made from.
 pub struct ExecutorOptions {
@@ -68,7 +69,9 @@ impl Executor {
             shutdown,
         )
         .await?;
-        let opened = defined.open(options.runtime).await?;
+        let secrets =
+            SchedulerSecrets::new(&options.transport, &options.schedulers, &options.node_id);
+        let opened = defined.entrust(secrets).open(options.runtime).await?;
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let run = ExecutorRun::new(options.node_id, &mark).map_err(BootError::Identity)?;
         let engine = Engine::new(EngineOptions {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use cluster_proto::NodeId;
 use cluster_proto::pb::cluster_service_server::ClusterServiceServer;
 use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport, server_builder};
-use spice_runtime::Distributor;
+use spice_runtime::{Distributor, LocalSecrets};
 use spicepod::App;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -27,6 +27,8 @@ pub struct SchedulerOptions {
     pub node_id: NodeId,
     /// The application that executors are given.
     pub app: Arc<App>,
+    /// How the secret stores of the application are read.
+    pub secrets: LocalSecrets,
     /// How the internal port is served and executors are dialled.
     pub transport: NodeTransport,
     /// Told of every authorization decision.
@@ -66,6 +68,7 @@ impl Scheduler {
         let state = Arc::new(ClusterServiceState {
             node_id: options.node_id,
             app: options.app,
+            secrets: options.secrets,
             members: members.clone(),
             streams,
             engine: engine.clone(),

@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) reloads: Family<ReloadLabels, Counter>,
     pub(crate) reload_rejected: Gauge<i64, AtomicI64>,
     pub(crate) denials: Family<DenialLabels, Counter>,
+    pub(crate) secret_answers: Family<SecretLabels, Counter>,
+    pub(crate) audit_lost: Counter,
     pub(crate) certificate_not_after: Family<CertificateLabels, Gauge<i64, AtomicI64>>,
     pub(crate) insecure: Gauge<i64, AtomicI64>,
     pub(crate) tasks: Counter<u64, AtomicU64>,
@@ -81,6 +83,12 @@ pub(crate) struct DenialLabels {
     pub(crate) reason: &'static str,
 }
 
+/// What came of requests for secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct SecretLabels {
+    pub(crate) outcome: &'static str,
+}
+
 /// Which certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct CertificateLabels {
@@ -101,6 +109,8 @@ impl Metrics {
             reloads: Family::default(),
             reload_rejected: Gauge::default(),
             denials: Family::default(),
+            secret_answers: Family::default(),
+            audit_lost: Counter::default(),
             certificate_not_after: Family::default(),
             insecure: Gauge::default(),
             tasks: Counter::default(),
@@ -161,6 +171,16 @@ impl Metrics {
             "spiced_authorization_denied",
             "Calls on the internal port that were denied, by method and role of the caller",
             self.denials.clone(),
+        );
+        registry.register(
+            "spiced_secret_answers",
+            "Requests of executors for secrets that were answered, by outcome",
+            self.secret_answers.clone(),
+        );
+        registry.register(
+            "spiced_audit_lost",
+            "Audit events that could not be written",
+            self.audit_lost.clone(),
         );
         registry.register_with_unit(
             "spiced_certificate_not_after_timestamp",
