@@ -41,6 +41,8 @@ pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
 pub use crate::open_error::{OpenError, OpenFault};
 pub use crate::query_error::QueryError;
 pub use crate::runtime::{Runtime, TableEntry, TableKind};
-pub use crate::secrets::{NoSecrets, SecretError, SecretSource, expand};
+pub use crate::secrets::{
+    KubernetesApi, NoSecrets, SecretError, SecretSource, SecretStores, StoreError, expand,
+};
 pub use crate::session::{CATALOG, RuntimeOptions};
 pub use crate::survey::TableState;

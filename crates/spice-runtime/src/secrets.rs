@@ -1,5 +1,13 @@
 //! Secrets by their references: who has them, and how they get into a parameter.
 
+mod base64;
+mod environment;
+mod files;
+mod kubernetes;
+mod reading;
+mod store_error;
+mod stores;
+
 use std::error::Error;
 use std::fmt;
 
@@ -7,6 +15,10 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use spicepod::{ParamPart, ParamValue, SecretReference};
 use zeroize::Zeroizing;
+
+pub use self::kubernetes::KubernetesApi;
+pub use self::store_error::StoreError;
+pub use self::stores::SecretStores;
 
 /// Whoever can tell what a reference stands for.
 #[async_trait]
@@ -26,6 +38,16 @@ pub enum SecretError {
     /// No store that the reference means has such a key.
     #[error("the secret {reference} is in no store that it may come from")]
     Absent {
+        /// The secret.
+        reference: SecretReference,
+    },
+    /// The node that keeps the secrets does not give this one to this node. It does not say why:
+    /// the application there may not refer to it, or no store may have it.
+    #[error(
+        "the secret {reference} is not given to this node; where it is asked for, the audit log \
+         says why"
+    )]
+    Refused {
         /// The secret.
         reference: SecretReference,
     },
