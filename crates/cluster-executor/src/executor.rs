@@ -169,7 +169,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(4);
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// A fetch is answered when its block begins to flow.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// Blocks that a node asks for at once, until they begin to flow: several for each of its tasks, and
 /// more take turns. With the size of a ticket it bounds what one key can take up: 64 MiB.

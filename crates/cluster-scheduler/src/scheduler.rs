@@ -165,7 +165,7 @@ const ENGINE_CALLS_PER_PEER: usize = 4;
 
 /// Calls are answered in milliseconds, and the largest message takes seconds on a slow network. A
 /// control stream is answered when it opens.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// The largest answer is an application definition.
 const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;
