@@ -54,7 +54,7 @@ pub enum BootError {
     #[error("this executor has no usable id")]
     Identity(#[source] cluster_proto::InvalidNodeId),
     /// The node was told to stop before it came up.
-    #[error("stopped before a scheduler answered")]
+    #[error("stopped before the application was open")]
     Stopped,
 }
 

@@ -71,7 +71,11 @@ impl Executor {
         .await?;
         let secrets =
             SchedulerSecrets::new(&options.transport, &options.schedulers, &options.node_id);
-        let opened = defined.entrust(secrets).open(options.runtime).await?;
+        let opening = defined.entrust(secrets).open(options.runtime);
+        let opened = tokio::select! {
+            opened = opening => opened?,
+            () = shutdown.cancelled() => return Err(BootError::Stopped),
+        };
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let run = ExecutorRun::new(options.node_id, &mark).map_err(BootError::Identity)?;
         let engine = Engine::new(EngineOptions {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use cluster_proto::pb::cluster_service_client::ClusterServiceClient;
 use cluster_proto::{NodeId, REQUEST_ID_HEADER, pb};
-use cluster_tls::tonic::{ChannelOptions, NodeChannel, NodeTransport};
+use cluster_tls::tonic::{ChannelOptions, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -26,8 +26,9 @@ use crate::boot::causes;
 
 /// Asks the schedulers for secrets.
 pub(crate) struct SchedulerSecrets {
+    transport: NodeTransport,
+    schedulers: Vec<NodeAddress>,
     executor: NodeId,
-    schedulers: Vec<(NodeAddress, NodeChannel)>,
     known: Mutex<HashMap<SecretReference, Known>>,
 }
 
@@ -55,20 +56,17 @@ enum Round {
 }
 
 impl SchedulerSecrets {
-    /// For the executor with this id, which works for `schedulers`. Connections are made when
-    /// they are needed.
+    /// For the executor with this id, which works for `schedulers`. Connections are made for one
+    /// question each: there are few, and long pauses between them.
     pub(crate) fn new(
         transport: &NodeTransport,
         schedulers: &[NodeAddress],
         executor: &NodeId,
     ) -> SchedulerSecrets {
-        let channel = |scheduler: &NodeAddress| {
-            let channel = transport.channel(scheduler, Role::Scheduler, &ChannelOptions::default());
-            (scheduler.clone(), channel)
-        };
         SchedulerSecrets {
+            transport: transport.clone(),
+            schedulers: schedulers.to_vec(),
             executor: executor.clone(),
-            schedulers: schedulers.iter().map(channel).collect(),
             known: Mutex::default(),
         }
     }
@@ -77,8 +75,8 @@ impl SchedulerSecrets {
     /// word: while the application changes, another scheduler may serve it already.
     async fn round(&self, reference: &SecretReference) -> Round {
         let mut round = Round::Unanswered(None);
-        for (scheduler, channel) in &self.schedulers {
-            let status = match self.ask(channel, reference).await {
+        for scheduler in &self.schedulers {
+            let status = match self.ask(scheduler, reference).await {
                 Ok(secret) => return Round::Given(secret),
                 Err(status) => status,
             };
@@ -98,11 +96,13 @@ impl SchedulerSecrets {
 
     async fn ask(
         &self,
-        channel: &NodeChannel,
+        scheduler: &NodeAddress,
         reference: &SecretReference,
     ) -> Result<SecretString, Status> {
-        let mut client = ClusterServiceClient::new(channel.clone())
-            .max_decoding_message_size(ANSWER_LIMIT_BYTES);
+        let options = ChannelOptions::default();
+        let channel = self.transport.channel(scheduler, Role::Scheduler, &options);
+        let mut client =
+            ClusterServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT_BYTES);
         let request = pb::ExpandSecretRequest {
             executor_id: self.executor.to_string(),
             key: reference.key().to_owned(),

@@ -14,8 +14,8 @@ use serde::Serialize;
 use tracing_subscriber::fmt::format::Writer as Text;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
-use self::writer::Writer;
 pub(crate) use self::writer::Sink;
+use self::writer::Writer;
 
 /// Where audit events go, as the command line says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
