@@ -32,6 +32,15 @@ pub(crate) struct Metrics {
     pub(crate) shuffle_write_bytes: Counter<u64, AtomicU64>,
     pub(crate) shuffle_read_remote_bytes: Counter<u64, AtomicU64>,
     pub(crate) active_executors: Gauge<i64, AtomicI64>,
+    pub(crate) active_schedulers: Gauge<i64, AtomicI64>,
+    pub(crate) state_reachable: Family<AccessLabels, Gauge<i64, AtomicI64>>,
+    pub(crate) state_refresh_duration: Histogram,
+}
+
+/// What the state that schedulers share is reached for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct AccessLabels {
+    pub(crate) access: &'static str,
 }
 
 /// Which handshakes.
@@ -110,11 +119,15 @@ impl Metrics {
             shuffle_write_bytes: Counter::default(),
             shuffle_read_remote_bytes: Counter::default(),
             active_executors: Gauge::default(),
+            active_schedulers: Gauge::default(),
+            state_reachable: Family::default(),
+            state_refresh_duration: Histogram::new(exponential_buckets(0.25, 2.0, 16)),
         };
         let mut registry = Registry::default();
         metrics.register_connections(&mut registry);
         metrics.register_security(&mut registry);
         metrics.register_work(&mut registry);
+        metrics.register_state(&mut registry);
         (metrics, registry)
     }
 
@@ -212,6 +225,24 @@ impl Metrics {
             "scheduler_active_executors_count",
             "Executors whose control stream to this scheduler is open",
             self.active_executors.clone(),
+        );
+    }
+
+    fn register_state(&self, registry: &mut Registry) {
+        registry.register(
+            "scheduler_active_schedulers_count",
+            "Schedulers of the cluster that live, this one included",
+            self.active_schedulers.clone(),
+        );
+        registry.register(
+            "scheduler_state_reachable",
+            "1 while the state that schedulers share can be reached, by what for",
+            self.state_reachable.clone(),
+        );
+        registry.register(
+            "scheduler_state_refresh_duration_ms",
+            "How long a look at the other schedulers took, in milliseconds",
+            self.state_refresh_duration.clone(),
         );
     }
 

@@ -1,0 +1,93 @@
+//! The scheduler's place among the schedulers of its cluster.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_proto::NodeId;
+use cluster_scheduler::{
+    DEFAULT_MEMBER_TTL, Membership, MembershipError, MembershipOptions, StateLocation,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Node, described};
+
+/// What the spicepod says about the state that schedulers share.
+pub(super) struct StateSettings {
+    pub(super) location: StateLocation,
+    pub(super) member_ttl: Duration,
+}
+
+impl StateSettings {
+    /// Those of a scheduler that shares its state with nobody but the next one on this directory.
+    pub(super) fn in_data_directory(data_dir: &Path) -> Self {
+        Self {
+            location: StateLocation::Directory(data_dir.join("state")),
+            member_ttl: DEFAULT_MEMBER_TTL,
+        }
+    }
+}
+
+/// Opens the shared state for the scheduler `node_id`.
+pub(super) async fn open(
+    node: &Node,
+    node_id: &NodeId,
+    settings: StateSettings,
+) -> anyhow::Result<Membership> {
+    let http = node.listeners.http.as_ref();
+    let http = http.and_then(|listener| listener.local_addr().ok());
+    tracing::info!(location = %settings.location, "cluster state");
+    node.observer.show_membership();
+    let opened = Membership::open(MembershipOptions {
+        http_address: http.map(|bound| advertised(bound, node_id)),
+        node_id: node_id.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ttl: settings.member_ttl,
+        location: settings.location,
+        events: Arc::clone(&node.observer) as _,
+    });
+    opened.await.map_err(described)
+}
+
+/// Whether a scheduler became a member, or was told to stop first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    Member,
+    Stopped,
+}
+
+/// Waits for the id of this scheduler to be free.
+pub(super) async fn join(
+    membership: &Membership,
+    shutdown: &CancellationToken,
+) -> Result<Admission, MembershipError> {
+    tokio::select! {
+        joined = membership.join() => joined.map(|()| Admission::Member),
+        () = shutdown.cancelled() => Ok(Admission::Stopped),
+    }
+}
+
+/// Where others reach a listener that is bound to all addresses.
+fn advertised(bound: SocketAddr, node_id: &NodeId) -> String {
+    if bound.ip().is_unspecified() {
+        let named = NodeId::new(node_id.host(), bound.port());
+        named.map_or_else(|_| bound.to_string(), |named| named.to_string())
+    } else {
+        bound.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_told_by_the_name_of_the_node() {
+        let node = "scheduler1:50052".parse().unwrap();
+        let told = |bound: &str| advertised(bound.parse().unwrap(), &node);
+        assert_eq!(told("0.0.0.0:8090"), "scheduler1:8090");
+        assert_eq!(told("[::]:8090"), "scheduler1:8090");
+        assert_eq!(told("127.0.0.1:8090"), "127.0.0.1:8090");
+    }
+}
