@@ -4,7 +4,7 @@ use cluster_scheduler::{Scheduler, SchedulerOptions};
 use futures::FutureExt;
 use futures::future::{try_join, try_join_all};
 use public_api::NodeRole;
-use spice_runtime::{Runtime, SqlEngine};
+use spice_runtime::{NoSecrets, Runtime, SqlEngine};
 use spicepod::App;
 
 use super::membership::{self, Admission, StateSettings};
@@ -22,7 +22,7 @@ pub(super) async fn serve(
 ) -> anyhow::Result<()> {
     let info = node.info(NodeRole::Scheduler, Some(&internal));
     let listener = take(&mut node.listeners.internal)?;
-    let runtime = Runtime::open(&app, node.runtime.clone())
+    let runtime = Runtime::open(&app, node.runtime.clone(), Arc::new(NoSecrets))
         .await
         .map_err(described)?;
     let runtime = Arc::new(runtime);
