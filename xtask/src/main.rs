@@ -31,6 +31,7 @@ mod man;
 mod minimal_versions;
 mod packages;
 mod public_api;
+mod python;
 mod quickstart;
 mod suite;
 mod tool;
