@@ -7,6 +7,8 @@
 
 mod error;
 mod events;
+#[cfg(test)]
+mod fencing;
 mod heart;
 mod joining;
 mod list;
@@ -145,9 +147,9 @@ impl Membership {
         Ok(())
     }
 
-    /// Removes the entry, so that nobody waits for this scheduler. Without it the others do that
-    /// after a while.
-    async fn leave(&self) {
+    /// Removes the entry, so that nobody waits for this scheduler. Where that cannot be done the
+    /// others do it after a while.
+    pub async fn leave(self) {
         let (id, instance) = (&self.own.entry.scheduler_id, &self.own.entry.instance_id);
         let leaving = async {
             let removing = |document: &mut _| state::remove(document, id, instance);

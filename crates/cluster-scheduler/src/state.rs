@@ -37,6 +37,6 @@ pub use config::{S3Keys, S3Location, StateLocation};
 pub use error::{OpenError, StateError, StoreError};
 
 #[cfg(test)]
-pub(crate) use fixture::{entry, interleave, state_in, version_of};
+pub(crate) use fixture::{entry, interleave, process, state_in, version_of};
 #[cfg(test)]
 pub(crate) use memory_store::{Fault, MemoryStore};

@@ -111,7 +111,7 @@ impl Node {
             RoleConfig::Scheduler { internal, .. } => {
                 let app = material.app.context("the spicepod was not read")?;
                 let internal = self.internal(&internal, material.identity)?;
-                let state = StateSettings::in_data_directory(&config.data_dir);
+                let state = StateSettings::of(&app, &config.data_dir).await?;
                 scheduler::serve(self, app, internal, state).await
             }
             RoleConfig::Executor {

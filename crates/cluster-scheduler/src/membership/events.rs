@@ -34,8 +34,8 @@ pub trait MembershipEvents: Send + Sync + 'static {
     /// The shared state is reached again, `after` it last was.
     fn state_recovered(&self, access: Access, after: Duration);
 
-    /// The others were looked at, which took as long.
-    fn refreshed(&self, took: Duration);
+    /// The shared state was reached, which took as long.
+    fn state_reached(&self, access: Access, took: Duration);
 }
 
 /// What the shared state was reached for.

@@ -1,6 +1,6 @@
 //! Signs of life, and what they find out about this scheduler itself.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -28,7 +28,7 @@ pub(super) struct Heart<'a> {
 }
 
 /// Why a heartbeat was not written.
-enum Missed {
+pub(super) enum Missed {
     Superseded(Box<SchedulerEntry>),
     State(StateError),
 }
@@ -82,7 +82,8 @@ impl<'a> Heart<'a> {
         }
     }
 
-    async fn beat(&mut self) -> Result<(), Missed> {
+    pub(super) async fn beat(&mut self) -> Result<(), Missed> {
+        let started = Instant::now();
         for _ in 0..ATTEMPTS {
             let bytes = self.next()?;
             let expected = match &self.version {
@@ -92,7 +93,7 @@ impl<'a> Heart<'a> {
             match self.state.store().put(&self.key, bytes, &expected).await {
                 Ok(version) => {
                     self.version = Some(version);
-                    self.reach.succeeded();
+                    self.reach.succeeded(started);
                     return Ok(());
                 }
                 Err(PutError::Conflict) => self.look().await?,

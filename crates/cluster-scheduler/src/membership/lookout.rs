@@ -51,8 +51,7 @@ impl<'a> Lookout<'a> {
             let started = Instant::now();
             match self.look().await {
                 Ok(()) => {
-                    self.own.events.refreshed(started.elapsed());
-                    self.reach.succeeded();
+                    self.reach.succeeded(started);
                     self.show();
                     self.bury().await;
                 }

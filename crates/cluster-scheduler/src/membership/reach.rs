@@ -24,7 +24,11 @@ impl<'a> Reach<'a> {
         }
     }
 
-    pub(super) fn succeeded(&mut self) {
+    /// Notes a success that began at `started`.
+    pub(super) fn succeeded(&mut self, started: Instant) {
+        self.own
+            .events
+            .state_reached(self.access, started.elapsed());
         let mut recovered = None;
         self.seen.send_if_modified(|seen| {
             recovered = seen.reached(self.access);

@@ -44,6 +44,11 @@ pub(crate) fn state_in(store: Arc<dyn StateStore>) -> ClusterState {
 /// A process, whose every step is one call to a store.
 pub(crate) type Process<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
+/// A process that does `work`.
+pub(crate) fn process<'a>(work: impl Future<Output = ()> + 'a) -> Process<'a> {
+    Box::pin(work)
+}
+
 /// Runs processes to their ends, step by step: in the order that `turns` says, then one after the
 /// other.
 pub(crate) fn interleave(mut processes: Vec<Process<'_>>, turns: &[usize]) {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::change::{Change, Joined, join, remove};
 use super::document::ClusterDocument;
 use super::error::StateError;
-use super::fixture::{Process, entry, interleave, state_in};
+use super::fixture::{entry, interleave, process, state_in};
 use super::memory_store::{Fault, MemoryStore};
 use super::store::Key;
 
@@ -86,13 +86,12 @@ fn run(writers: &[Vec<Wanted>], turns: &[usize], store: &Arc<MemoryStore>) -> Ve
     let outcomes = RefCell::new(vec![]);
     let processes = writers.iter().map(|changes| {
         let (state, outcomes) = (state_in(store.clone()), &outcomes);
-        let writer: Process<'_> = Box::pin(async move {
+        process(async move {
             for &wanted in changes {
                 let written = state.mutate(|document| wanted.apply(document)).await;
                 outcomes.borrow_mut().push(Outcome { wanted, written });
             }
-        });
-        writer
+        })
     });
     interleave(processes.collect(), turns);
     outcomes.into_inner()

@@ -45,8 +45,13 @@ pub(crate) enum Fault {
 impl MemoryStore {
     pub(crate) fn failing(faults: &[Fault]) -> Self {
         let store = Self::default();
-        store.inner.lock().unwrap().faults = faults.iter().copied().collect();
+        store.fail_with(faults);
         store
+    }
+
+    /// From now on calls fail like this, one after the other.
+    pub(crate) fn fail_with(&self, faults: &[Fault]) {
+        self.inner.lock().unwrap().faults = faults.iter().copied().collect();
     }
 
     /// From now on everything works.
@@ -56,8 +61,7 @@ impl MemoryStore {
 
     /// From now on so many calls fail.
     pub(crate) fn fail(&self, calls: usize) {
-        let faults = std::iter::repeat_n(Fault::Refused, calls);
-        self.inner.lock().unwrap().faults = faults.collect();
+        self.fail_with(&vec![Fault::Refused; calls]);
     }
 
     /// Puts anything in the place of an object, as nobody may.

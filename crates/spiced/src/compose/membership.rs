@@ -5,28 +5,73 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use cluster_proto::NodeId;
 use cluster_scheduler::{
-    DEFAULT_MEMBER_TTL, Membership, MembershipError, MembershipOptions, StateLocation,
+    DEFAULT_MEMBER_TTL, Membership, MembershipError, MembershipOptions, S3Keys, S3Location,
+    StateLocation,
 };
+use secrecy::{ExposeSecret, SecretString};
+use spice_runtime::{KubernetesApi, SecretError, SecretStores, expand};
+use spicepod::{App, ParamValue, S3Auth, S3State};
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, described};
 
 /// What the spicepod says about the state that schedulers share.
 pub(super) struct StateSettings {
-    pub(super) location: StateLocation,
-    pub(super) member_ttl: Duration,
+    location: StateLocation,
+    member_ttl: Duration,
 }
 
 impl StateSettings {
-    /// Those of a scheduler that shares its state with nobody but the next one on this directory.
-    pub(super) fn in_data_directory(data_dir: &Path) -> Self {
-        Self {
-            location: StateLocation::Directory(data_dir.join("state")),
-            member_ttl: DEFAULT_MEMBER_TTL,
-        }
+    /// Those of `app`, with the secrets that they refer to; where it says nothing, a directory
+    /// below `data_dir`, so that one scheduler needs nothing else.
+    pub(super) async fn of(app: &App, data_dir: &Path) -> anyhow::Result<Self> {
+        let settings = app.scheduler();
+        let location = match settings.state_location() {
+            None => StateLocation::Directory(data_dir.join("state")),
+            Some(spicepod::StateLocation::File { path }) => StateLocation::Directory(path.into()),
+            Some(spicepod::StateLocation::S3(s3)) => {
+                let kubernetes = KubernetesApi::of_this_pod();
+                let secrets = SecretStores::new(app.secret_stores(), kubernetes);
+                let resolved = s3_location(s3, &secrets).await;
+                StateLocation::S3(resolved.context("runtime.scheduler.params")?)
+            }
+        };
+        Ok(Self {
+            location,
+            member_ttl: settings.member_ttl().unwrap_or(DEFAULT_MEMBER_TTL),
+        })
     }
+}
+
+async fn s3_location(s3: &S3State, secrets: &SecretStores) -> Result<S3Location, SecretError> {
+    let text = async |value: &Option<ParamValue>| match value {
+        Some(value) => expand(value, secrets).await.map(Some),
+        None => Ok(None),
+    };
+    let plain = |value: SecretString| value.expose_secret().to_owned();
+    let keys = match &s3.auth {
+        S3Auth::Public => None,
+        S3Auth::Key {
+            key,
+            secret,
+            session_token,
+        } => Some(S3Keys {
+            key: expand(key, secrets).await?,
+            secret: expand(secret, secrets).await?,
+            session_token: text(session_token).await?,
+        }),
+    };
+    Ok(S3Location {
+        bucket: s3.bucket.clone(),
+        prefix: s3.prefix.clone(),
+        endpoint: text(&s3.endpoint).await?.map(plain),
+        region: text(&s3.region).await?.map(plain),
+        keys,
+        allow_http: s3.allow_http,
+    })
 }
 
 /// Opens the shared state for the scheduler `node_id`.

@@ -55,15 +55,14 @@ pub(super) async fn serve(
     // let in before.
     let working = async move {
         let admission = membership::join(&membership, &shutdown).await;
-        if admission.map_err(described)? == Admission::Member {
-            announce("internal", &listener);
-            readiness.set_started();
-            tracing::info!(role = "scheduler", node = %node_id, "ready");
+        if admission.map_err(described)? == Admission::Stopped {
+            membership.leave().await;
+            return Ok(());
         }
-        let serving = async {
-            scheduler.serve(listener, shutdown.clone()).await;
-            Ok(())
-        };
+        announce("internal", &listener);
+        readiness.set_started();
+        tracing::info!(role = "scheduler", node = %node_id, "ready");
+        let serving = scheduler.serve(listener, shutdown.clone()).map(Ok);
         let belonging = membership.run(shutdown.clone());
         try_join(serving, belonging).await.map_err(described)?;
         Ok(())

@@ -91,8 +91,11 @@ impl MembershipEvents for Observer {
         );
     }
 
-    fn refreshed(&self, took: Duration) {
+    fn state_reached(&self, access: Access, took: Duration) {
         let took_ms = took.as_secs_f64() * 1000.0;
-        self.metrics.state_refresh_duration.observe(took_ms);
+        let access = access.as_str();
+        let labels = AccessLabels { access };
+        let durations = &self.metrics.state_duration;
+        durations.get_or_create(&labels).observe(took_ms);
     }
 }
