@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::binaries::{self, Profile};
 use crate::workspace::Workspace;
 
-mod servers;
+pub(crate) mod servers;
 
 /// Installs the servers that tests start, builds the binaries, runs `cargo test`, and closes with
 /// one line that sums it up.

@@ -3,7 +3,6 @@
 mod control_stream;
 mod expand_secret;
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -21,12 +20,13 @@ use crate::control::ControlStreams;
 use crate::engine::Engine;
 use crate::events::SchedulerEvents;
 use crate::members::Members;
+use crate::membership::SchedulerList;
 use crate::status::Refused;
 use pb::cluster_service_server::ClusterService;
 
 /// What the cluster service answers from. One per scheduler, shared by its connections.
 pub(crate) struct ClusterServiceState {
-    pub(crate) node_id: NodeId,
+    pub(crate) schedulers: SchedulerList,
     pub(crate) app: Arc<App>,
     pub(crate) secrets: LocalSecrets,
     pub(crate) members: Arc<Members>,
@@ -98,7 +98,7 @@ impl ClusterService for GuardedClusterService {
         let permit = self
             .authorizer
             .permit::<method::GetSchedulers, _>(&request)?;
-        Ok(Response::new(self.state.schedulers(&permit)))
+        Ok(Response::new(self.state.live_schedulers(&permit)))
     }
 
     async fn allocate_initial_partitions(
@@ -154,12 +154,14 @@ impl ClusterServiceState {
         }
     }
 
-    fn schedulers(&self, _: &Permit<method::GetSchedulers>) -> pb::GetSchedulersResponse {
+    fn live_schedulers(&self, _: &Permit<method::GetSchedulers>) -> pb::GetSchedulersResponse {
+        let schedulers = self.schedulers.all().into_iter();
+        let schedulers = schedulers.map(|scheduler| pb::Scheduler {
+            advertise_address: scheduler.id.to_string(),
+            labels: scheduler.labels.into_iter().collect(),
+        });
         pb::GetSchedulersResponse {
-            schedulers: vec![pb::Scheduler {
-                advertise_address: self.node_id.to_string(),
-                labels: HashMap::new(),
-            }],
+            schedulers: schedulers.collect(),
         }
     }
 }

@@ -22,7 +22,7 @@ const PROGRAMS: [(&str, &str); 3] = [
 ];
 
 /// Installs what is missing, and gives the environment entry by which tests find it.
-pub(super) fn see_to() -> Result<(&'static str, PathBuf)> {
+pub(crate) fn see_to() -> Result<(&'static str, PathBuf)> {
     packages::see_to(&PROGRAMS, &[])?;
     Ok((PYTHON_VARIABLE, PYTHON.interpreter()?))
 }
