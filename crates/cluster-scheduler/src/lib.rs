@@ -9,6 +9,7 @@
 //! Queries enter through [`Scheduler::distributor`], in process: no client ever speaks to the
 //! internal port.
 
+mod app_change;
 mod authorization;
 mod cluster_service;
 mod control;
@@ -18,7 +19,8 @@ mod members;
 mod scheduler;
 mod status;
 
+pub use app_change::{AppChangeError, AppChanged};
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
-pub use events::SchedulerEvents;
+pub use events::{CommandEnd, CommandKind, SchedulerEvents};
 pub use members::MemberSummary;
 pub use scheduler::{Scheduler, SchedulerOptions, StartError};

@@ -28,6 +28,7 @@ pub struct Runtime {
     tables: Vec<TableEntry>,
     datasets: Vec<Dataset>,
     survey: Survey,
+    app_digest: String,
 }
 
 impl Runtime {
@@ -39,7 +40,7 @@ impl Runtime {
     /// [`OpenError`] with a fault for each dataset or view that cannot be served. A view over a
     /// dataset that has a fault is not reported beside it.
     pub async fn open(app: &App, options: RuntimeOptions) -> Result<Runtime, OpenError> {
-        let context = session::open(&options).map_err(engine)?;
+        let context = session::open(&options, app.digest()).map_err(engine)?;
         add_schemas(&context, app).map_err(engine)?;
         let (mut faults, broken) = open_datasets(&context, app.datasets()).await;
         faults.extend(views::create(&context, app.views(), &broken).await);
@@ -52,6 +53,7 @@ impl Runtime {
             tables,
             datasets: app.datasets().to_vec(),
             survey: Survey::default(),
+            app_digest: app.digest().to_owned(),
         })
     }
 
@@ -60,6 +62,12 @@ impl Runtime {
     #[must_use]
     pub fn session(&self) -> SessionContext {
         self.context.clone()
+    }
+
+    /// The digest of the application that was opened.
+    #[must_use]
+    pub fn app_digest(&self) -> &str {
+        &self.app_digest
     }
 
     /// Every dataset and view, in the order of the manifest, datasets first.

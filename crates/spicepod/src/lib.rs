@@ -31,5 +31,5 @@ mod suggest;
 pub use crate::app::{App, CsvOptions, Dataset, Format, Source, View};
 pub use crate::error::LoadError;
 pub use crate::finding::{Finding, Position};
-pub use crate::load::{MANIFEST_NAMES, MAX_MANIFEST_BYTES, load, parse};
+pub use crate::load::{MANIFEST_NAMES, MAX_MANIFEST_BYTES, ManifestText, load, parse};
 pub use crate::name::{DEFAULT_SCHEMA, InvalidName, RESERVED_SCHEMAS, TableName};
