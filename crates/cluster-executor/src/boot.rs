@@ -3,6 +3,7 @@
 //! Each step consumes what the step before it proved: a definition exists only after a
 //! scheduler answered, open datasets only from a definition.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_proto::NodeId;
@@ -10,7 +11,7 @@ use cluster_proto::pb;
 use cluster_proto::pb::cluster_service_client::ClusterServiceClient;
 use cluster_tls::tonic::{ChannelOptions, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
-use spice_runtime::{Runtime, RuntimeOptions};
+use spice_runtime::{NoSecrets, Runtime, RuntimeOptions};
 use spicepod::App;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -110,7 +111,7 @@ impl Defined {
 
     /// Opens every dataset and view.
     pub(crate) async fn open(self, options: RuntimeOptions) -> Result<Opened, BootError> {
-        let runtime = Runtime::open(&self.app, options)
+        let runtime = Runtime::open(&self.app, options, Arc::new(NoSecrets))
             .await
             .map_err(BootError::Datasets)?;
         tracing::info!(digest = self.app.digest(), "application definition opened");

@@ -27,7 +27,7 @@ use crate::config::{Decided, InternalConfig, NodeConfig, RoleConfig, SecurityCon
 use crate::faults::{Faults, chain};
 use crate::info::{OwnInfo, Protection};
 use crate::listeners::{self, Listeners, local_address};
-use crate::manifest::{Adoption, Manifest, ManifestWatch};
+use crate::manifest::{Adoption, Manifest, ManifestWatch, Opening};
 use crate::material::{self, Identity, Material};
 use crate::metrics::Metrics;
 use crate::observers::Observer;
@@ -185,6 +185,13 @@ impl Node {
         }
     }
 
+    /// How this node opens an application, the first one and every later one.
+    fn opening(&self) -> Opening {
+        Opening {
+            options: self.runtime.clone(),
+        }
+    }
+
     /// Keeps the application up to date with its spicepod, until the node stops.
     fn follow(
         &self,
@@ -193,7 +200,7 @@ impl Node {
         scheduler: Option<Scheduler>,
     ) -> anyhow::Result<()> {
         let adoption = Adoption {
-            options: self.runtime.clone(),
+            opening: self.opening(),
             runtime,
             scheduler,
         };

@@ -10,7 +10,7 @@ use spicepod::{App, LoadError, ManifestText};
 
 use crate::config::ManifestPath;
 
-pub(crate) use adoption::Adoption;
+pub(crate) use adoption::{Adoption, Opening};
 pub(crate) use watch::ManifestWatch;
 
 /// Where the spicepod is, and what it said when it was last taken over.

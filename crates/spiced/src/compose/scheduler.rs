@@ -3,7 +3,7 @@ use std::sync::Arc;
 use cluster_scheduler::{Scheduler, SchedulerOptions};
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{Runtime, SqlEngine, publish};
+use spice_runtime::{SqlEngine, publish};
 use spicepod::App;
 use tokio_util::sync::CancellationToken;
 
@@ -21,9 +21,8 @@ pub(super) async fn serve(
 ) -> anyhow::Result<()> {
     let info = node.info(NodeRole::Scheduler, Some(&internal));
     let listener = take(&mut node.listeners.internal)?;
-    let runtime = Runtime::open(&app, node.runtime.clone())
-        .await
-        .map_err(described)?;
+    let opening = node.opening();
+    let runtime = opening.open(&app).await.map_err(described)?;
     let (writer, runtime) = publish(Arc::new(runtime));
     let app = Arc::new(app);
     let node_id = internal.node_id.clone();

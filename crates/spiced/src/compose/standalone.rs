@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{Runtime, SqlEngine, publish};
+use spice_runtime::{SqlEngine, publish};
 use spicepod::App;
 
 use super::{Node, described, public};
@@ -12,9 +12,8 @@ use crate::readiness::NodeReadiness;
 
 /// Answers SQL over `app` in this process alone.
 pub(super) async fn serve(mut node: Node, app: App, manifest: Manifest) -> anyhow::Result<()> {
-    let runtime = Runtime::open(&app, node.runtime.clone())
-        .await
-        .map_err(described)?;
+    let opening = node.opening();
+    let runtime = opening.open(&app).await.map_err(described)?;
     let (writer, runtime) = publish(Arc::new(runtime));
     let info = Arc::new(OwnInfo {
         tables: runtime.clone().into(),

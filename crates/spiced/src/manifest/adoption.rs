@@ -3,13 +3,25 @@
 use std::sync::Arc;
 
 use cluster_scheduler::{AppChangeError, AppChanged, Scheduler};
-use spice_runtime::{OpenError, Runtime, RuntimeOptions, RuntimeWriter};
+use spice_runtime::{NoSecrets, OpenError, Runtime, RuntimeOptions, RuntimeWriter};
 use spicepod::{App, LoadError};
 use thiserror::Error;
 
+/// What this node opens an application with.
+pub(crate) struct Opening {
+    pub(crate) options: RuntimeOptions,
+}
+
+impl Opening {
+    /// Opens every dataset and view of `app`.
+    pub(crate) async fn open(&self, app: &App) -> Result<Runtime, OpenError> {
+        Runtime::open(app, self.options.clone(), Arc::new(NoSecrets)).await
+    }
+}
+
 /// What a new application has to pass before queries see it.
 pub(crate) struct Adoption {
-    pub(crate) options: RuntimeOptions,
+    pub(crate) opening: Opening,
     pub(crate) runtime: RuntimeWriter,
     /// Who has executors that need it as well.
     pub(crate) scheduler: Option<Scheduler>,
@@ -44,7 +56,7 @@ impl Adoption {
     /// Opens all of `app`, gives it to the executors, and plans new queries over it from then on.
     /// Queries that run end with what they began with. Nothing changes where a step fails.
     pub(super) async fn adopt(&self, app: Arc<App>) -> Result<Option<AppChanged>, ManifestFault> {
-        let runtime = Runtime::open(&app, self.options.clone()).await;
+        let runtime = self.opening.open(&app).await;
         let runtime = Arc::new(runtime.map_err(ManifestFault::Open)?);
         let changed = match &self.scheduler {
             Some(scheduler) => {
