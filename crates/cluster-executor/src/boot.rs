@@ -61,17 +61,21 @@ pub enum BootError {
 /// A definition that a scheduler gave.
 pub(crate) struct Defined {
     app: App,
+    scheduler: NodeAddress,
 }
 
 /// A definition, and who gives the secrets that it refers to.
 pub(crate) struct Entrusted {
     app: App,
+    scheduler: NodeAddress,
     secrets: Arc<dyn SecretSource>,
 }
 
 /// An open definition: every dataset can be read here.
 pub(crate) struct Opened {
     pub(crate) runtime: Runtime,
+    /// Who gave it.
+    pub(crate) scheduler: NodeAddress,
 }
 
 /// Asks the schedulers in turn until one gives its application definition. A scheduler that
@@ -110,10 +114,20 @@ pub(crate) async fn define(
 }
 
 impl Defined {
+    pub(crate) fn digest(&self) -> &str {
+        self.app.digest()
+    }
+
+    /// Who gave it.
+    pub(crate) fn scheduler(&self) -> &NodeAddress {
+        &self.scheduler
+    }
+
     /// Says who is asked for secrets from here on.
     pub(crate) fn entrust(self, secrets: SchedulerSecrets) -> Entrusted {
         Entrusted {
             app: self.app,
+            scheduler: self.scheduler,
             secrets: Arc::new(secrets),
         }
     }
@@ -126,11 +140,12 @@ impl Entrusted {
             .await
             .map_err(BootError::Datasets)?;
         tracing::info!(digest = self.app.digest(), "application definition opened");
-        Ok(Opened { runtime })
+        let scheduler = self.scheduler;
+        Ok(Opened { runtime, scheduler })
     }
 }
 
-async fn ask(
+pub(crate) async fn ask(
     transport: &NodeTransport,
     scheduler: &NodeAddress,
     executor: &NodeId,
@@ -147,7 +162,7 @@ async fn ask(
     }
 }
 
-fn read(
+pub(crate) fn read(
     scheduler: &NodeAddress,
     answer: &pb::GetAppDefinitionResponse,
 ) -> Result<Defined, BootError> {
@@ -155,7 +170,8 @@ fn read(
         scheduler: scheduler.clone(),
         source,
     })?;
-    Ok(Defined { app })
+    let scheduler = scheduler.clone();
+    Ok(Defined { app, scheduler })
 }
 
 /// What was said about unreachable schedulers: the same trouble is worth one warning.
@@ -191,6 +207,13 @@ pub(crate) fn causes(status: &Status) -> String {
         Some(reason) if !message.contains(&reason) => format!("{message}: {reason}"),
         _ => message.to_owned(),
     }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+    texts.collect::<Vec<_>>().join(": ").replace('\n', "; ")
 }
 
 /// What helps when the other side hung up: it knows why, and tells nobody but its log.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cluster_proto::{ExecutorRun, NodeId};
 use cluster_tls::tonic::{Authorizer, ChannelOptions, Decisions, NodeTransport, server_builder};
 use cluster_tls::{NodeAddress, Role};
-use spice_runtime::{Runtime, RuntimeOptions};
+use spice_runtime::{CurrentRuntime, RuntimeOptions};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::LayerExt;
 use tonic::transport::server::Router;
 
+use crate::apps::{AppOptions, OpenApps};
 use crate::authorization::method_table;
 use crate::boot::{self, BootError};
 use crate::control::ControlLink;
@@ -46,7 +47,7 @@ pub struct Executor {
     schedulers: Vec<NodeAddress>,
     transport: NodeTransport,
     authorizer: Authorizer,
-    runtime: Arc<Runtime>,
+    apps: Arc<OpenApps>,
     engine: Engine,
 }
 
@@ -69,13 +70,18 @@ impl Executor {
             shutdown,
         )
         .await?;
-        let secrets =
-            SchedulerSecrets::new(&options.transport, &options.schedulers, &options.node_id);
-        let opening = defined.entrust(secrets).open(options.runtime);
+        let apps = AppOptions {
+            transport: options.transport.clone(),
+            schedulers: options.schedulers.clone(),
+            executor: options.node_id.clone(),
+            runtime: options.runtime,
+        };
+        let opening = apps.open(defined);
         let opened = tokio::select! {
             opened = opening => opened?,
             () = shutdown.cancelled() => return Err(BootError::Stopped),
         };
+        let apps = Arc::new(OpenApps::new(apps, opened));
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let run = ExecutorRun::new(options.node_id, &mark).map_err(BootError::Identity)?;
         let engine = Engine::new(EngineOptions {
@@ -83,7 +89,7 @@ impl Executor {
             task_slots: options.task_slots,
             work_dir: options.work_dir,
             transport: options.transport.clone(),
-            runtime_env: opened.runtime.session().runtime_env(),
+            apps: apps.clone(),
             events: options.events,
         });
         Ok(Self {
@@ -91,29 +97,31 @@ impl Executor {
             schedulers: options.schedulers,
             transport: options.transport,
             authorizer: Authorizer::new(options.decisions),
-            runtime: Arc::new(opened.runtime),
+            apps,
             engine,
         })
     }
 
-    /// The datasets and views that this executor opened, in no particular order.
+    /// How many datasets this executor has open.
     pub fn dataset_count(&self) -> usize {
-        self.runtime.dataset_names().count()
+        self.apps.current().now().dataset_names().count()
     }
 
-    /// What was opened, for whoever shows it.
-    pub fn runtime(&self) -> Arc<Runtime> {
-        Arc::clone(&self.runtime)
+    /// What was opened last, for whoever shows it.
+    pub fn runtime(&self) -> CurrentRuntime {
+        self.apps.current()
     }
 
     /// Serves shuffle blocks on `listener`, takes tasks and keeps control streams, until
-    /// `shutdown`; then announces the end to every scheduler, so that they hand this
-    /// executor's tasks to others at once.
+    /// `shutdown`. It then takes no further tasks and gives queries that use it some time to end;
+    /// announces its end to every scheduler, so that they hand what is left to others at once;
+    /// and ends.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let links = TaskTracker::new();
         let stop_links = CancellationToken::new();
+        let draining = shutdown.child_token();
         for scheduler in &self.schedulers {
-            self.link(scheduler, &links, &stop_links);
+            self.link(scheduler, &links, (&draining, &stop_links));
         }
         links.close();
         let stop_server = CancellationToken::new();
@@ -121,6 +129,9 @@ impl Executor {
         let server = self.transport.serve(listener, self.router(), stop);
         let farewell = async {
             shutdown.cancelled().await;
+            if timeout(DRAIN_LIMIT, self.engine.drained()).await.is_err() {
+                tracing::warn!("queries still use this executor, their tasks go to others");
+            }
             stop_links.cancel();
             if timeout(FAREWELL_LIMIT, links.wait()).await.is_err() {
                 tracing::warn!("schedulers not told of the end in time");
@@ -136,7 +147,12 @@ impl Executor {
     }
 
     /// Works for one scheduler: one channel, one poll loop, one control stream.
-    fn link(&self, scheduler: &NodeAddress, links: &TaskTracker, stop: &CancellationToken) {
+    fn link(
+        &self,
+        scheduler: &NodeAddress,
+        links: &TaskTracker,
+        (draining, stop): (&CancellationToken, &CancellationToken),
+    ) {
         let channel =
             self.transport
                 .channel(scheduler, Role::Scheduler, &ChannelOptions::default());
@@ -146,6 +162,8 @@ impl Executor {
             transport: self.transport.clone(),
             run: self.run.clone(),
             engine: self.engine.clone(),
+            apps: self.apps.clone(),
+            draining: draining.clone(),
         };
         links.spawn(control.keep(stop.clone()));
         let engine = self.engine.clone();
@@ -168,6 +186,10 @@ impl Executor {
         server_builder().add_service(gate.named_layer(shuffle))
     }
 }
+
+/// Queries that use this executor end within this, or begin again elsewhere. Orchestrators wait
+/// half a minute before they kill, and the farewells come after it.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Farewells to all schedulers, together.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(4);

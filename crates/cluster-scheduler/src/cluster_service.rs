@@ -11,6 +11,7 @@ use cluster_tls::tonic::{Authorizer, Connection, Permit};
 use futures::Stream;
 use spice_runtime::LocalSecrets;
 use spicepod::App;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
@@ -27,7 +28,8 @@ use pb::cluster_service_server::ClusterService;
 /// What the cluster service answers from. One per scheduler, shared by its connections.
 pub(crate) struct ClusterServiceState {
     pub(crate) schedulers: SchedulerList,
-    pub(crate) app: Arc<App>,
+    /// What executors are given, and queries are planned over once they have it.
+    pub(crate) app: watch::Sender<Arc<App>>,
     pub(crate) secrets: LocalSecrets,
     pub(crate) members: Arc<Members>,
     pub(crate) streams: Arc<ControlStreams>,
@@ -143,7 +145,12 @@ impl ClusterService for GuardedClusterService {
 impl ClusterServiceState {
     /// The application that is served now.
     fn app(&self) -> Arc<App> {
-        Arc::clone(&self.app)
+        self.app.borrow().clone()
+    }
+
+    /// The executors that can take tasks of the current application.
+    pub(crate) fn ready_count(&self) -> usize {
+        self.members.app_progress(self.app().digest()).ready.len()
     }
 
     fn app_definition(&self, _: &Permit<method::GetAppDefinition>) -> pb::GetAppDefinitionResponse {

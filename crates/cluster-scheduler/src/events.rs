@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use cluster_proto::NodeId;
 use cluster_tls::PeerIdentity;
@@ -18,6 +19,19 @@ pub trait SchedulerEvents: Send + Sync + 'static {
     /// An executor asked for a secret and was answered. To be kept: this is who has access to
     /// what.
     fn secret_answered(&self, answer: &SecretAnswer<'_>);
+
+    /// An executor has the application with this digest open; `ready` executors can take tasks of
+    /// the current one now.
+    fn executor_ready(&self, id: &NodeId, digest: &str, ready: usize);
+
+    /// Nobody waits for a command any more.
+    fn command_ended(&self, id: &NodeId, command: CommandKind, end: CommandEnd);
+
+    /// An executor could not carry out a command, and said why.
+    fn command_failed(&self, id: &NodeId, command: CommandKind, error: &str);
+
+    /// An executor acknowledged something that was not asked of it, or not any more.
+    fn acknowledgement_ignored(&self, id: &NodeId);
 }
 
 /// A request for a secret and what came of it, without the value.
@@ -61,6 +75,55 @@ impl SecretOutcome {
             Self::NotReferenced => "not_referenced",
             Self::Absent => "absent",
             Self::StoreFailed => "store_failed",
+        }
+    }
+}
+
+/// A kind of command that must arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandKind {
+    /// Open another application definition.
+    AppChanged,
+    /// Stop tasks.
+    CancelTasks,
+}
+
+impl CommandKind {
+    /// The name for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AppChanged => "app_changed",
+            Self::CancelTasks => "cancel_tasks",
+        }
+    }
+}
+
+/// Why nobody waits for a command any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandEnd {
+    /// It was carried out.
+    Acknowledged {
+        /// How long after it was given.
+        after: Duration,
+    },
+    /// A newer command made it pointless.
+    Superseded,
+    /// More commands wait for this executor than are kept.
+    Displaced,
+    /// It was not acknowledged in time.
+    GivenUp,
+}
+
+impl CommandEnd {
+    /// The name for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::Superseded => "superseded",
+            Self::Displaced => "displaced",
+            Self::GivenUp => "given_up",
         }
     }
 }

@@ -12,6 +12,7 @@
 //! Queries enter through [`Scheduler::distributor`], in process: no client ever speaks to the
 //! internal port.
 
+mod app_change;
 mod authorization;
 mod cluster_service;
 mod control;
@@ -23,8 +24,9 @@ mod scheduler;
 mod state;
 mod status;
 
+pub use app_change::{AppChangeError, AppChanged};
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
-pub use events::{SchedulerEvents, SecretAnswer, SecretOutcome};
+pub use events::{CommandEnd, CommandKind, SchedulerEvents, SecretAnswer, SecretOutcome};
 pub use members::MemberSummary;
 pub use membership::{
     Access, DEFAULT_MEMBER_TTL, MIN_MEMBER_TTL, Membership, MembershipError, MembershipEvents,

@@ -8,16 +8,18 @@ use spice_runtime::{Distributor, LocalSecrets};
 use spicepod::App;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::LayerExt;
 use tonic::transport::server::Router;
 
+use crate::app_change::{self, AppChangeError, AppChanged};
 use crate::authorization::method_table;
 use crate::cluster_service::{ClusterServiceState, GuardedClusterService};
 use crate::control::ControlStreams;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineOptions};
 use crate::events::SchedulerEvents;
 use crate::members::{MemberSummary, Members};
 use crate::membership::{SchedulerList, SchedulerSummary};
@@ -58,19 +60,21 @@ impl Scheduler {
     /// [`StartError`] when the distributed engine refuses to start.
     pub async fn start(options: SchedulerOptions) -> Result<Self, StartError> {
         let tasks = TaskTracker::new();
-        let streams = Arc::new(ControlStreams::default());
+        let digest = options.app.digest();
+        let streams = Arc::new(ControlStreams::new(options.events.clone(), digest));
         let members = Members::new(MEMBER_SILENCE_LIMIT);
-        let engine = Engine::start(
-            &options.node_id,
-            options.transport.clone(),
-            streams.clone(),
-            tasks.clone(),
-        )
+        let engine = Engine::start(EngineOptions {
+            node_id: options.node_id.clone(),
+            transport: options.transport.clone(),
+            streams: streams.clone(),
+            members: members.clone(),
+            tasks: tasks.clone(),
+        })
         .await
         .map_err(|source| StartError(Box::new(source)))?;
         let state = Arc::new(ClusterServiceState {
             schedulers: options.schedulers,
-            app: options.app,
+            app: watch::Sender::new(options.app),
             secrets: options.secrets,
             members: members.clone(),
             streams,
@@ -91,6 +95,21 @@ impl Scheduler {
     /// The way queries enter: runs plans on the connected executors.
     pub fn distributor(&self) -> Arc<dyn Distributor> {
         self.engine.distributor()
+    }
+
+    /// Gives the executors another application and waits, for a bounded time, until they have it
+    /// open. Plan queries over it afterwards: executors keep the one before for those that run.
+    ///
+    /// # Errors
+    ///
+    /// [`AppChangeError`] where no executor can open it; they then keep the one before.
+    pub async fn change_app(&self, app: Arc<App>) -> Result<AppChanged, AppChangeError> {
+        app_change::change(&self.state, app).await
+    }
+
+    /// How many executors can take tasks of the current application.
+    pub fn ready_executors(&self) -> usize {
+        self.state.ready_count()
     }
 
     /// The executors whose control stream is open.
@@ -130,9 +149,7 @@ impl Scheduler {
         let cluster = ClusterServiceServer::new(cluster)
             .max_decoding_message_size(REQUEST_LIMIT_BYTES)
             .max_encoding_message_size(ANSWER_LIMIT_BYTES);
-        let engine = self
-            .engine
-            .service(self.authorizer.clone(), self.members.clone());
+        let engine = self.engine.service(self.authorizer.clone());
         let gate = self
             .authorizer
             .gate(method_table())

@@ -9,6 +9,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+use crate::current::CurrentRuntime;
 use crate::placement::{Placement, placement};
 use crate::query_error::QueryError;
 use crate::runtime::Runtime;
@@ -38,33 +39,36 @@ pub trait Distributor: fmt::Debug + Send + Sync + 'static {
 /// Where queries enter: plans them, decides where they run, and gives their rows.
 #[derive(Debug, Clone)]
 pub struct SqlEngine {
-    runtime: Arc<Runtime>,
+    runtime: CurrentRuntime,
     distributor: Option<Arc<dyn Distributor>>,
 }
 
 impl SqlEngine {
     /// An engine that runs every query on this node.
     #[must_use]
-    pub fn local(runtime: Arc<Runtime>) -> Self {
+    pub fn local(runtime: impl Into<CurrentRuntime>) -> Self {
         SqlEngine {
-            runtime,
+            runtime: runtime.into(),
             distributor: None,
         }
     }
 
     /// An engine that runs what reads no dataset on this node and gives the rest away.
     #[must_use]
-    pub fn distributed(runtime: Arc<Runtime>, distributor: Arc<dyn Distributor>) -> Self {
+    pub fn distributed(
+        runtime: impl Into<CurrentRuntime>,
+        distributor: Arc<dyn Distributor>,
+    ) -> Self {
         SqlEngine {
-            runtime,
+            runtime: runtime.into(),
             distributor: Some(distributor),
         }
     }
 
-    /// The tables that queries can name.
+    /// The tables that queries can name now.
     #[must_use]
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub fn runtime(&self) -> Arc<Runtime> {
+        self.runtime.now()
     }
 
     /// Parse and check one statement. Nothing runs yet.
@@ -74,7 +78,8 @@ impl SqlEngine {
     /// [`QueryError::Invalid`] for wrong SQL, [`QueryError::Unsupported`] for a statement that
     /// changes something or that takes parameters.
     pub async fn plan(&self, sql: &str) -> Result<PlannedQuery, QueryError> {
-        let session = self.runtime.session();
+        let runtime = self.runtime.now();
+        let session = runtime.session();
         let state = session.state();
         let plan = read_only_plan(&state, sql).await?;
         // Analysis settles the types. Its result serves as schema only, because whoever runs
@@ -86,6 +91,7 @@ impl SqlEngine {
         Ok(PlannedQuery {
             schema: Arc::clone(analyzed.schema().inner()),
             placement: placement(&plan)?,
+            runtime,
             session,
             plan,
         })
@@ -105,11 +111,17 @@ impl SqlEngine {
         &self,
         query: PlannedQuery,
     ) -> Result<SendableRecordBatchStream, QueryError> {
-        let PlannedQuery { session, plan, .. } = query;
-        if let Placement::WithTheData(locations) = &query.placement {
-            self.runtime.check_present(locations).await?;
+        let PlannedQuery {
+            runtime,
+            session,
+            plan,
+            placement,
+            ..
+        } = query;
+        if let Placement::WithTheData(locations) = &placement {
+            runtime.check_present(locations).await?;
         }
-        match (&self.distributor, query.placement) {
+        match (&self.distributor, placement) {
             (Some(distributor), Placement::WithTheData(_)) => {
                 distributor.execute(session, plan).await
             }
@@ -118,9 +130,10 @@ impl SqlEngine {
     }
 }
 
-/// A statement that passed every check, ready to run.
+/// A statement that passed every check, ready to run over the tables that it was planned with.
 #[derive(Clone)]
 pub struct PlannedQuery {
+    runtime: Arc<Runtime>,
     session: SessionContext,
     plan: LogicalPlan,
     schema: SchemaRef,

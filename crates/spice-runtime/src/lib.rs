@@ -24,8 +24,10 @@
 //! ```
 
 mod complexity;
+mod current;
 mod engine;
 mod open_error;
+mod origin;
 mod placement;
 mod probe;
 mod query_error;
@@ -37,8 +39,10 @@ mod survey;
 mod table;
 mod views;
 
+pub use crate::current::{CurrentRuntime, RuntimeWriter, publish};
 pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
 pub use crate::open_error::{OpenError, OpenFault};
+pub use crate::origin::{app_digest, with_app_digest};
 pub use crate::query_error::QueryError;
 pub use crate::runtime::{Runtime, TableEntry, TableKind};
 pub use crate::secrets::{

@@ -29,6 +29,7 @@ pub struct Runtime {
     tables: Vec<TableEntry>,
     datasets: Vec<Dataset>,
     survey: Survey,
+    app_digest: String,
 }
 
 impl Runtime {
@@ -45,7 +46,7 @@ impl Runtime {
         options: RuntimeOptions,
         secrets: Arc<dyn SecretSource>,
     ) -> Result<Runtime, OpenError> {
-        let context = session::open(&options).map_err(engine)?;
+        let context = session::open(&options, app.digest()).map_err(engine)?;
         add_schemas(&context, app).map_err(engine)?;
         let opening = Opening {
             context: &context,
@@ -62,6 +63,7 @@ impl Runtime {
             tables,
             datasets: app.datasets().to_vec(),
             survey: Survey::default(),
+            app_digest: app.digest().to_owned(),
         })
     }
 
@@ -70,6 +72,12 @@ impl Runtime {
     #[must_use]
     pub fn session(&self) -> SessionContext {
         self.context.clone()
+    }
+
+    /// The digest of the application that was opened.
+    #[must_use]
+    pub fn app_digest(&self) -> &str {
+        &self.app_digest
     }
 
     /// Every dataset and view, in the order of the manifest, datasets first.

@@ -8,6 +8,7 @@ mod faults;
 mod info;
 mod listeners;
 mod logging;
+mod manifest;
 mod material;
 mod metrics;
 mod observers;

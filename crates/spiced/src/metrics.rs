@@ -22,6 +22,10 @@ pub(crate) struct Metrics {
     pub(crate) connections_dropped: Family<DropLabels, Counter>,
     pub(crate) reloads: Family<ReloadLabels, Counter>,
     pub(crate) reload_rejected: Gauge<i64, AtomicI64>,
+    pub(crate) manifest_reloads: Family<ManifestLabels, Counter>,
+    pub(crate) manifest_rejected: Gauge<i64, AtomicI64>,
+    pub(crate) commands: Family<CommandLabels, Counter>,
+    pub(crate) acknowledgements_ignored: Counter<u64, AtomicU64>,
     pub(crate) denials: Family<DenialLabels, Counter>,
     pub(crate) secret_answers: Family<SecretLabels, Counter>,
     pub(crate) audit_lost: Counter,
@@ -84,6 +88,20 @@ pub(crate) struct ReloadLabels {
     pub(crate) reason: &'static str,
 }
 
+/// What came of reading the spicepod again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ManifestLabels {
+    pub(crate) result: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// What became of which commands to executors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CommandLabels {
+    pub(crate) command: &'static str,
+    pub(crate) outcome: &'static str,
+}
+
 /// Which denied calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct DenialLabels {
@@ -117,6 +135,10 @@ impl Metrics {
             connections_dropped: Family::default(),
             reloads: Family::default(),
             reload_rejected: Gauge::default(),
+            manifest_reloads: Family::default(),
+            manifest_rejected: Gauge::default(),
+            commands: Family::default(),
+            acknowledgements_ignored: Counter::default(),
             denials: Family::default(),
             secret_answers: Family::default(),
             audit_lost: Counter::default(),
@@ -138,6 +160,7 @@ impl Metrics {
         metrics.register_security(&mut registry);
         metrics.register_work(&mut registry);
         metrics.register_state(&mut registry);
+        metrics.register_control(&mut registry);
         (metrics, registry)
     }
 
@@ -263,6 +286,29 @@ impl Metrics {
             "scheduler_state_duration_ms",
             "How long a heartbeat, or a look at the other schedulers, took, in milliseconds",
             self.state_duration.clone(),
+        );
+    }
+
+    fn register_control(&self, registry: &mut Registry) {
+        registry.register(
+            "runtime_app_reload",
+            "Changes and requests after which the spicepod was read again, by result",
+            self.manifest_reloads.clone(),
+        );
+        registry.register(
+            "runtime_app_rejected",
+            "1 while the spicepod that is there cannot be used, and the one before stays in use",
+            self.manifest_rejected.clone(),
+        );
+        registry.register(
+            "scheduler_control_commands",
+            "Commands to executors that nobody waits for any more, by what became of them",
+            self.commands.clone(),
+        );
+        registry.register(
+            "scheduler_control_acknowledgements_ignored",
+            "Acknowledgements of executors that belong to no command that waits",
+            self.acknowledgements_ignored.clone(),
         );
     }
 

@@ -1,6 +1,8 @@
 //! What the rooms report, as log lines and metrics.
 
+mod commands;
 mod denials;
+mod manifest;
 mod membership;
 mod rejected;
 mod repeats;
@@ -11,7 +13,7 @@ use std::sync::Arc;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
-use cluster_scheduler::{SchedulerEvents, SecretAnswer};
+use cluster_scheduler::{CommandEnd, CommandKind, SchedulerEvents, SecretAnswer};
 
 use crate::audit::{AuditLog, Sink};
 use crate::metrics::{Metrics, SecretLabels};
@@ -28,6 +30,7 @@ pub(crate) struct Observer {
     refusals: Repeats<IpAddr, &'static str>,
     denials: Repeats<Caller, Denial>,
     rejected: Arc<RejectedFiles>,
+    rejected_manifest: Arc<RejectedFiles>,
 }
 
 impl Observer {
@@ -39,6 +42,7 @@ impl Observer {
             refusals: Repeats::default(),
             denials: Repeats::default(),
             rejected: Arc::default(),
+            rejected_manifest: Arc::default(),
         }
     }
 
@@ -49,6 +53,11 @@ impl Observer {
     /// Whether the credential files that are there now are used, as it changes.
     pub(crate) fn rejected_files(&self) -> Arc<RejectedFiles> {
         Arc::clone(&self.rejected)
+    }
+
+    /// Whether the spicepod that is there now is used, as it changes.
+    pub(crate) fn rejected_manifest(&self) -> Arc<RejectedFiles> {
+        Arc::clone(&self.rejected_manifest)
     }
 
     fn show_connected(&self, connected: usize) {
@@ -78,6 +87,23 @@ impl SchedulerEvents for Observer {
         };
         self.metrics.secret_answers.get_or_create(&labels).inc();
         self.audit.secret_answered(answer);
+    }
+
+    fn executor_ready(&self, id: &NodeId, digest: &str, ready: usize) {
+        tracing::info!(executor = %id, digest, ready, "executor has the application open");
+    }
+
+    fn command_ended(&self, id: &NodeId, command: CommandKind, end: CommandEnd) {
+        self.tell_command(id, command, end);
+    }
+
+    fn command_failed(&self, id: &NodeId, command: CommandKind, error: &str) {
+        self.tell_failed_command(id, command, error);
+    }
+
+    fn acknowledgement_ignored(&self, id: &NodeId) {
+        self.metrics.acknowledgements_ignored.inc();
+        tracing::debug!(executor = %id, "acknowledgement of nothing that was asked");
     }
 }
 

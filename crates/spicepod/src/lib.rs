@@ -37,7 +37,7 @@ pub use crate::app::{App, Dataset, View};
 pub use crate::error::LoadError;
 pub use crate::finding::{Finding, Position};
 pub use crate::format::{CsvOptions, Format};
-pub use crate::load::{MANIFEST_NAMES, MAX_MANIFEST_BYTES, load, parse};
+pub use crate::load::{MANIFEST_NAMES, MAX_MANIFEST_BYTES, ManifestText, load, parse};
 pub use crate::name::{DEFAULT_SCHEMA, InvalidName, RESERVED_SCHEMAS, TableName};
 pub use crate::param::{ParamPart, ParamValue};
 pub use crate::runtime::{S3State, SchedulerSettings, StateLocation};

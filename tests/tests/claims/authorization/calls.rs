@@ -35,7 +35,7 @@ impl Caller {
     }
 
     /// The same with two connections.
-    pub(super) fn pair(
+    pub(crate) fn pair(
         pki: &TestPki,
         leaf: &Leaf,
         server: SocketAddr,
@@ -47,7 +47,7 @@ impl Caller {
     }
 
     /// Calls an insecure node.
-    pub(super) fn plaintext(server: SocketAddr) -> Result<Self> {
+    pub(crate) fn plaintext(server: SocketAddr) -> Result<Self> {
         let transport = cluster_tls::danger::plaintext_transport(DialLimits::default());
         Self::over(&transport, server, Role::Unspecified)
     }
@@ -72,7 +72,7 @@ impl Caller {
     }
 
     /// The same with a stream of messages, which is read as far as the server lets it be sent.
-    pub(super) async fn call_with(
+    pub(crate) async fn call_with(
         &self,
         method: &str,
         messages: impl Stream<Item = Bytes> + Send + 'static,
@@ -120,7 +120,7 @@ pub(crate) fn ensure_denied(status: &Status, what: &str) -> Result<()> {
 }
 
 /// The call reached its handler, whatever that made of it.
-pub(super) fn ensure_not_denied(status: &Status, what: &str) -> Result<()> {
+pub(crate) fn ensure_not_denied(status: &Status, what: &str) -> Result<()> {
     ensure!(
         !matches!(status.code(), Code::PermissionDenied | Code::Unavailable),
         "{what}: {status:?}"
