@@ -150,7 +150,7 @@ impl ClusterServiceState {
 
     /// The executors that can take tasks of the current application.
     pub(crate) fn ready_count(&self) -> usize {
-        self.members.app_progress(self.app().digest()).ready.len()
+        self.members.ready_count(self.app().digest())
     }
 
     fn app_definition(&self, _: &Permit<method::GetAppDefinition>) -> pb::GetAppDefinitionResponse {
