@@ -1,6 +1,7 @@
 //! Running tasks and handing out their shuffle blocks: the only place here that names
 //! Ballista (I14).
 
+mod codec;
 mod flight;
 mod pool;
 mod stage;
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::BALLISTA_PROTOCOL_VERSION;
 use ballista_core::extension::SessionConfigExt;
-use ballista_core::serde::BallistaCodec;
 use ballista_core::serde::protobuf::executor_resource::Resource;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{
@@ -28,10 +28,10 @@ use cluster_tls::Role;
 use cluster_tls::tonic::{Authorizer, NodeChannel, NodeTransport, Security};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
-use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::events::ExecutorEvents;
+pub(crate) use codec::Tables;
 use flight::GuardedShuffleService;
 use pool::GenerationPool;
 use stage::ReportingEngine;
@@ -45,6 +45,8 @@ pub(crate) struct EngineOptions {
     pub(crate) work_dir: PathBuf,
     pub(crate) transport: NodeTransport,
     pub(crate) runtime_env: Arc<RuntimeEnv>,
+    /// Where the datasets that tasks name are open.
+    pub(crate) tables: Arc<dyn Tables>,
     pub(crate) events: Arc<dyn ExecutorEvents>,
 }
 
@@ -56,6 +58,7 @@ pub(crate) struct Engine {
     wake: Arc<Notify>,
     log: Arc<TaskLog>,
     task_slots: usize,
+    tables: Arc<dyn Tables>,
 }
 
 impl Engine {
@@ -81,6 +84,7 @@ impl Engine {
             wake,
             log,
             task_slots: options.task_slots,
+            tables: options.tables,
         }
     }
 
@@ -93,11 +97,10 @@ impl Engine {
         let client = SchedulerGrpcClient::new(channel)
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
             .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
-        let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> = BallistaCodec::default();
         let ended = poll_loop(
             client,
             self.executor.clone(),
-            codec,
+            codec::codec(self.tables.clone()),
             Some(self.wake.clone()),
             Some(self.slots.clone()),
             ExecutorHealth::new(),

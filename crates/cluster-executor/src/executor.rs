@@ -69,6 +69,7 @@ impl Executor {
         )
         .await?;
         let opened = defined.open(options.runtime).await?;
+        let runtime = Arc::new(opened.runtime);
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let run = ExecutorRun::new(options.node_id, &mark).map_err(BootError::Identity)?;
         let engine = Engine::new(EngineOptions {
@@ -76,7 +77,8 @@ impl Executor {
             task_slots: options.task_slots,
             work_dir: options.work_dir,
             transport: options.transport.clone(),
-            runtime_env: opened.runtime.session().runtime_env(),
+            runtime_env: runtime.session().runtime_env(),
+            tables: runtime.clone(),
             events: options.events,
         });
         Ok(Self {
@@ -84,7 +86,7 @@ impl Executor {
             schedulers: options.schedulers,
             transport: options.transport,
             authorizer: Authorizer::new(options.decisions),
-            runtime: Arc::new(opened.runtime),
+            runtime,
             engine,
         })
     }

@@ -1,6 +1,7 @@
 //! The distributed half of the query engine: the only place here that names Ballista (I14).
 
 mod binding;
+mod codec;
 mod config;
 mod distributor;
 mod guard;

@@ -26,10 +26,14 @@
 mod complexity;
 mod engine;
 mod open_error;
+mod opened;
 mod placement;
+mod postgres;
 mod probe;
 mod query_error;
+mod remote;
 mod runtime;
+mod s3;
 mod secrets;
 mod session;
 mod statement;
@@ -39,8 +43,11 @@ mod views;
 
 pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
 pub use crate::open_error::{OpenError, OpenFault};
+pub use crate::postgres::PostgresError;
 pub use crate::query_error::QueryError;
+pub use crate::remote::scan_request;
 pub use crate::runtime::{Runtime, TableEntry, TableKind};
+pub use crate::s3::ObjectError;
 pub use crate::secrets::{
     KubernetesApi, NoSecrets, SecretError, SecretSource, SecretStores, StoreError, expand,
 };

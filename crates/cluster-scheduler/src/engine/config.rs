@@ -10,6 +10,7 @@ use cluster_tls::tonic::{NodeTransport, Security};
 use datafusion::prelude::SessionConfig;
 
 use super::binding::FillSlots;
+use super::codec::TaskCodec;
 
 /// The scheduler's settings, with `work_available` called whenever an executor should poll.
 pub(super) fn scheduler(
@@ -39,6 +40,7 @@ pub(super) fn scheduler(
         })),
         use_tls: transport.security() == Security::Mutual,
         job_id_generator: Some(Arc::new(RandomJobIds)),
+        override_physical_codec: Some(Arc::new(TaskCodec::default())),
         on_work_available: Some(Arc::new(move |_| work_available())),
         ..SchedulerConfig::default()
     }
