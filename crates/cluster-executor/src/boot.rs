@@ -1,7 +1,8 @@
 //! From nothing but a scheduler's address to an executor that may take tasks.
 //!
 //! Each step consumes what the step before it proved: a definition exists only after a
-//! scheduler answered, open datasets only from a definition.
+//! scheduler answered, a way to its secrets only for a definition, open datasets only with that
+//! way: data elsewhere that is opened before its secrets are known is opened without them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use cluster_proto::pb;
 use cluster_proto::pb::cluster_service_client::ClusterServiceClient;
 use cluster_tls::tonic::{ChannelOptions, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
-use spice_runtime::{NoSecrets, Runtime, RuntimeOptions};
+use spice_runtime::{Runtime, RuntimeOptions, SecretSource};
 use spicepod::App;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::backoff::Backoff;
+use crate::secrets::SchedulerSecrets;
 
 /// An executor did not come up.
 #[derive(Debug, Error)]
@@ -52,13 +54,19 @@ pub enum BootError {
     #[error("this executor has no usable id")]
     Identity(#[source] cluster_proto::InvalidNodeId),
     /// The node was told to stop before it came up.
-    #[error("stopped before a scheduler answered")]
+    #[error("stopped before the application was open")]
     Stopped,
 }
 
 /// A definition that a scheduler gave.
 pub(crate) struct Defined {
     app: App,
+}
+
+/// A definition, and who gives the secrets that it refers to.
+pub(crate) struct Entrusted {
+    app: App,
+    secrets: Arc<dyn SecretSource>,
 }
 
 /// An open definition: every dataset can be read here.
@@ -102,9 +110,19 @@ pub(crate) async fn define(
 }
 
 impl Defined {
-    /// Opens every dataset and view.
+    /// Says who is asked for secrets from here on.
+    pub(crate) fn entrust(self, secrets: SchedulerSecrets) -> Entrusted {
+        Entrusted {
+            app: self.app,
+            secrets: Arc::new(secrets),
+        }
+    }
+}
+
+impl Entrusted {
+    /// Opens every dataset and view, with the secrets that it takes.
     pub(crate) async fn open(self, options: RuntimeOptions) -> Result<Opened, BootError> {
-        let runtime = Runtime::open(&self.app, options, Arc::new(NoSecrets))
+        let runtime = Runtime::open(&self.app, options, self.secrets)
             .await
             .map_err(BootError::Datasets)?;
         tracing::info!(digest = self.app.digest(), "application definition opened");

@@ -18,6 +18,7 @@ use crate::boot::{self, BootError};
 use crate::control::ControlLink;
 use crate::engine::{Engine, EngineOptions};
 use crate::events::ExecutorEvents;
+use crate::secrets::SchedulerSecrets;
 
 /// What an executor is made from.
 pub struct ExecutorOptions {
@@ -68,7 +69,13 @@ impl Executor {
             shutdown,
         )
         .await?;
-        let opened = defined.open(options.runtime).await?;
+        let secrets =
+            SchedulerSecrets::new(&options.transport, &options.schedulers, &options.node_id);
+        let opening = defined.entrust(secrets).open(options.runtime);
+        let opened = tokio::select! {
+            opened = opening => opened?,
+            () = shutdown.cancelled() => return Err(BootError::Stopped),
+        };
         let runtime = Arc::new(opened.runtime);
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let run = ExecutorRun::new(options.node_id, &mark).map_err(BootError::Identity)?;
@@ -158,7 +165,8 @@ impl Executor {
         let gate = self
             .authorizer
             .gate(method_table())
-            .calls_per_peer(FETCHES_PER_PEER);
+            .calls_per_peer(FETCHES_PER_PEER)
+            .answered_within(ANSWER_LIMIT);
         server_builder().add_service(gate.named_layer(shuffle))
     }
 }
@@ -168,6 +176,9 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(4);
 
 /// Fetches in flight end within this after a request to stop, or are cut.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// A fetch is answered when its block begins to flow.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// Blocks that a node asks for at once, until they begin to flow: several for each of its tasks, and
 /// more take turns. With the size of a ticket it bounds what one key can take up: 64 MiB.

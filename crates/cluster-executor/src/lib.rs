@@ -13,6 +13,7 @@ mod control;
 mod engine;
 mod events;
 mod executor;
+mod secrets;
 
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use boot::BootError;

@@ -9,6 +9,8 @@
 
 mod generated;
 mod ids;
+mod secret;
 
 pub use generated::spice_protobuf as pb;
 pub use ids::{ExecutorRun, InvalidNodeId, NodeId};
+pub use secret::REQUEST_ID_HEADER;

@@ -1,14 +1,16 @@
 //! The `ClusterService` of design: what executors ask a scheduler for beside tasks.
 
 mod control_stream;
+mod expand_secret;
 
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use cluster_proto::{NodeId, pb};
-use cluster_tls::tonic::{Authorizer, Permit};
+use cluster_tls::tonic::{Authorizer, Connection, Permit};
 use futures::Stream;
+use spice_runtime::LocalSecrets;
 use spicepod::App;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,6 +28,7 @@ use pb::cluster_service_server::ClusterService;
 pub(crate) struct ClusterServiceState {
     pub(crate) node_id: NodeId,
     pub(crate) app: Arc<App>,
+    pub(crate) secrets: LocalSecrets,
     pub(crate) members: Arc<Members>,
     pub(crate) streams: Arc<ControlStreams>,
     pub(crate) engine: Engine,
@@ -72,10 +75,20 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<pb::ExpandSecretRequest>,
     ) -> Result<Response<pb::ExpandSecretResponse>, Status> {
-        self.authorizer
+        let permit = self
+            .authorizer
             .permit::<method::ExpandSecret, _>(&request)?;
-        // No secret store can be configured yet, so no application refers to one.
-        Err(Refused::NotServed("this scheduler has no secret stores").into())
+        let executor = executor_id(&request.get_ref().executor_id)?;
+        self.state
+            .members
+            .claim(&self.authorizer, &permit, &executor)?;
+        let connection = request.extensions().get::<Connection>();
+        let asked = expand_secret::Asked {
+            executor,
+            remote: connection.map(Connection::remote),
+            request: request.into_inner(),
+        };
+        self.state.expand_secret(&permit, asked).await
     }
 
     async fn get_schedulers(
@@ -128,10 +141,16 @@ impl ClusterService for GuardedClusterService {
 }
 
 impl ClusterServiceState {
+    /// The application that is served now.
+    fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
     fn app_definition(&self, _: &Permit<method::GetAppDefinition>) -> pb::GetAppDefinitionResponse {
+        let app = self.app();
         pb::GetAppDefinitionResponse {
-            app_json: self.app.to_json(),
-            digest: self.app.digest().to_owned(),
+            app_json: app.to_json(),
+            digest: app.digest().to_owned(),
         }
     }
 

@@ -19,6 +19,6 @@ mod scheduler;
 mod status;
 
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
-pub use events::SchedulerEvents;
+pub use events::{SchedulerEvents, SecretAnswer, SecretOutcome};
 pub use members::MemberSummary;
 pub use scheduler::{Scheduler, SchedulerOptions, StartError};

@@ -4,7 +4,7 @@ use std::time::Duration;
 use cluster_proto::NodeId;
 use cluster_proto::pb::cluster_service_server::ClusterServiceServer;
 use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport, server_builder};
-use spice_runtime::Distributor;
+use spice_runtime::{Distributor, LocalSecrets};
 use spicepod::App;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -27,6 +27,8 @@ pub struct SchedulerOptions {
     pub node_id: NodeId,
     /// The application that executors are given.
     pub app: Arc<App>,
+    /// How the secret stores of the application are read.
+    pub secrets: LocalSecrets,
     /// How the internal port is served and executors are dialled.
     pub transport: NodeTransport,
     /// Told of every authorization decision.
@@ -66,6 +68,7 @@ impl Scheduler {
         let state = Arc::new(ClusterServiceState {
             node_id: options.node_id,
             app: options.app,
+            secrets: options.secrets,
             members: members.clone(),
             streams,
             engine: engine.clone(),
@@ -117,7 +120,10 @@ impl Scheduler {
         let engine = self
             .engine
             .service(self.authorizer.clone(), self.members.clone());
-        let gate = self.authorizer.gate(method_table());
+        let gate = self
+            .authorizer
+            .gate(method_table())
+            .answered_within(ANSWER_LIMIT);
         let control_gate = gate.clone().calls_per_peer(CONTROL_CALLS_PER_PEER);
         let engine_gate = gate.calls_per_peer(ENGINE_CALLS_PER_PEER);
         server_builder()
@@ -159,6 +165,10 @@ const CONTROL_CALLS_PER_PEER: usize = 64;
 /// turns. With the size of a message it bounds what one key can take up: 64 MiB as they arrive, and
 /// what reading them makes of it.
 const ENGINE_CALLS_PER_PEER: usize = 4;
+
+/// Calls are answered in milliseconds, and the largest message takes seconds on a slow network. A
+/// control stream is answered when it opens.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// The largest answer is an application definition.
 const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;

@@ -13,6 +13,10 @@ pub(crate) enum Refused {
     Malformed(&'static str),
     /// The method is part of the contract but not of this version.
     NotServed(&'static str),
+    /// The secret is not given. Why is in the audit event, and nowhere else.
+    Secret,
+    /// A secret store could not be asked. How it failed is in this scheduler's log.
+    SecretStore,
     /// The peer fell silent for longer than a stream may.
     Silent,
     /// A newer stream of the same executor took over.
@@ -33,6 +37,8 @@ impl From<Refused> for Status {
             Refused::Denied(denied) => denied.into(),
             Refused::Malformed(what) => Self::invalid_argument(what),
             Refused::NotServed(what) => Self::unimplemented(what),
+            Refused::Secret => Self::invalid_argument("no such secret"),
+            Refused::SecretStore => Self::internal("the secret cannot be read now"),
             Refused::Silent => Self::deadline_exceeded("no heartbeat within the allowed time"),
             Refused::Superseded => {
                 Self::aborted("a newer control stream of this executor took over")

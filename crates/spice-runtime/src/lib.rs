@@ -49,7 +49,8 @@ pub use crate::remote::scan_request;
 pub use crate::runtime::{Runtime, TableEntry, TableKind};
 pub use crate::s3::ObjectError;
 pub use crate::secrets::{
-    KubernetesApi, NoSecrets, SecretError, SecretSource, SecretStores, StoreError, expand,
+    KubernetesApi, LocalSecrets, NoSecrets, SecretError, SecretSource, SecretStores, StoreError,
+    expand,
 };
 pub use crate::session::{CATALOG, RuntimeOptions};
 pub use crate::survey::TableState;

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 pub use self::kubernetes::KubernetesApi;
 pub use self::store_error::StoreError;
-pub use self::stores::SecretStores;
+pub use self::stores::{LocalSecrets, SecretStores};
 
 /// Whoever can tell what a reference stands for.
 #[async_trait]

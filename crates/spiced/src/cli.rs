@@ -84,6 +84,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = ".spice/data")]
     pub(crate) data_dir: PathBuf,
 
+    /// Where audit events go, a line of JSON each: a file, or `-` for standard output; the log
+    /// unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audit_log: Option<PathBuf>,
+
     /// How log lines on stderr are written
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,

@@ -17,10 +17,11 @@ use cluster_tls::tonic::NodeTransport;
 use cluster_tls::{AcceptLimits, DialLimits};
 use prometheus_client::registry::Registry;
 use public_api::NodeRole;
-use spice_runtime::RuntimeOptions;
+use spice_runtime::{KubernetesApi, LocalSecrets, RuntimeOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Sink;
 use crate::config::{Decided, InternalConfig, NodeConfig, RoleConfig, SecurityConfig};
 use crate::faults::{Faults, chain};
 use crate::info::{OwnInfo, Protection};
@@ -38,6 +39,7 @@ struct Node {
     observer: Arc<Observer>,
     listeners: Listeners,
     runtime: RuntimeOptions,
+    secrets: LocalSecrets,
     shutdown: CancellationToken,
     started: Instant,
 }
@@ -51,37 +53,46 @@ pub(crate) async fn run(decided: Decided) -> Result<(), Faults> {
     let Some(config) = decided.config else {
         return Faults::check(faults);
     };
-    let (config, material, read_faults) = read_files(config).await?;
-    faults.extend(read_faults);
+    let (config, read) = read_files(config).await?;
+    faults.extend(read.faults);
     let listeners = listeners::bind(&config, &mut faults).await;
     Faults::check(faults)?;
     let signals = Signals::install().context("signals cannot be handled")?;
-    let (metrics, registry) = Metrics::new();
-    let node = Node {
-        observer: Arc::new(Observer::new(metrics.clone())),
-        metrics,
-        registry: Arc::new(registry),
-        listeners,
-        runtime: runtime_options(&config.data_dir),
-        shutdown: CancellationToken::new(),
-        started: Instant::now(),
-    };
-    let shutdown = node.shutdown.clone();
-    match until_stopped(signals, shutdown, node.serve(config, material)).await {
+    let node = Node::new(&config, listeners, read.audit);
+    let (shutdown, observer) = (node.shutdown.clone(), node.observer.clone());
+    let ended = until_stopped(signals, shutdown, node.serve(config, read.material)).await;
+    observer.audit().finish().await;
+    match ended {
         Ended::Served(served) => Ok(served?),
         Ended::Forced => Err(Faults::one("stopped at once by a second signal")),
     }
 }
 
+/// What the files of a node's configuration hold.
+struct FilesRead {
+    material: Material,
+    audit: Option<Sink>,
+    faults: Vec<String>,
+}
+
 /// Reads files on a thread that may block (I10).
-async fn read_files(config: NodeConfig) -> Result<(NodeConfig, Material, Vec<String>), Faults> {
+async fn read_files(config: NodeConfig) -> Result<(NodeConfig, FilesRead), Faults> {
     let read = tokio::task::spawn_blocking(move || {
         let mut faults = vec![];
         let material = material::read(&config, &mut faults);
         if let Err(error) = private_directory(&spill_directory(&config.data_dir)) {
             faults.push(chain(error.as_ref()));
         }
-        (config, material, faults)
+        let audit = Sink::open(&config.audit).unwrap_or_else(|error| {
+            faults.push(chain(&error));
+            None
+        });
+        let read = FilesRead {
+            material,
+            audit,
+            faults,
+        };
+        (config, read)
     });
     Ok(read.await.context("reading files was interrupted")?)
 }
@@ -99,6 +110,20 @@ fn spill_directory(data_dir: &Path) -> PathBuf {
 }
 
 impl Node {
+    fn new(config: &NodeConfig, listeners: Listeners, audit: Option<Sink>) -> Node {
+        let (metrics, registry) = Metrics::new();
+        Node {
+            observer: Arc::new(Observer::new(metrics.clone(), audit)),
+            metrics,
+            registry: Arc::new(registry),
+            listeners,
+            runtime: runtime_options(&config.data_dir),
+            secrets: LocalSecrets::new(KubernetesApi::of_this_pod()),
+            shutdown: CancellationToken::new(),
+            started: Instant::now(),
+        }
+    }
+
     async fn serve(self, config: NodeConfig, material: Material) -> anyhow::Result<()> {
         match config.role {
             RoleConfig::Standalone { .. } => {

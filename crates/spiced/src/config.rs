@@ -11,6 +11,7 @@ use cluster_tls::NodeAddress;
 
 pub(crate) use internal::{InternalConfig, RevocationPaths, SecurityConfig};
 
+use crate::audit::AuditTarget;
 use crate::cli::{Args, RoleArg};
 
 /// What a node will be, decided.
@@ -20,6 +21,7 @@ pub(crate) struct NodeConfig {
     pub(crate) http: SocketAddr,
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
+    pub(crate) audit: AuditTarget,
 }
 
 /// What only this role has.
@@ -67,6 +69,7 @@ pub(crate) fn decide(args: Args) -> Decided {
         (None, true) => None,
     };
     let (http, metrics, data_dir) = (args.http, args.metrics, args.data_dir.clone());
+    let audit = AuditTarget::from_flag(args.audit_log.clone());
     let role = match role {
         None => Some(standalone(args, &mut faults)),
         Some(RoleArg::Scheduler) => scheduler(args, &mut faults),
@@ -78,6 +81,7 @@ pub(crate) fn decide(args: Args) -> Decided {
             http,
             metrics,
             data_dir,
+            audit,
         }),
         faults,
     }

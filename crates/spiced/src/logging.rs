@@ -35,7 +35,7 @@ fn filter(verbose: u8) -> String {
         "spicepod",
         "public_api",
     ];
-    let mut filter = engine.to_owned();
+    let mut filter = format!("{engine},audit=info");
     for room in rooms {
         filter.push_str(&format!(",{room}={ours}"));
     }

@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) reloads: Family<ReloadLabels, Counter>,
     pub(crate) reload_rejected: Gauge<i64, AtomicI64>,
     pub(crate) denials: Family<DenialLabels, Counter>,
+    pub(crate) audit: AuditMetrics,
     pub(crate) certificate_not_after: Family<CertificateLabels, Gauge<i64, AtomicI64>>,
     pub(crate) insecure: Gauge<i64, AtomicI64>,
     pub(crate) tasks: Counter<u64, AtomicU64>,
@@ -32,6 +33,13 @@ pub(crate) struct Metrics {
     pub(crate) shuffle_write_bytes: Counter<u64, AtomicU64>,
     pub(crate) shuffle_read_remote_bytes: Counter<u64, AtomicU64>,
     pub(crate) active_executors: Gauge<i64, AtomicI64>,
+}
+
+/// What a node counts about who has access to what.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AuditMetrics {
+    pub(crate) secret_answers: Family<SecretLabels, Counter>,
+    pub(crate) lost: Counter,
 }
 
 /// Which handshakes.
@@ -81,6 +89,12 @@ pub(crate) struct DenialLabels {
     pub(crate) reason: &'static str,
 }
 
+/// What came of requests for secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct SecretLabels {
+    pub(crate) outcome: &'static str,
+}
+
 /// Which certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct CertificateLabels {
@@ -101,6 +115,7 @@ impl Metrics {
             reloads: Family::default(),
             reload_rejected: Gauge::default(),
             denials: Family::default(),
+            audit: AuditMetrics::default(),
             certificate_not_after: Family::default(),
             insecure: Gauge::default(),
             tasks: Counter::default(),
@@ -114,6 +129,7 @@ impl Metrics {
         let mut registry = Registry::default();
         metrics.register_connections(&mut registry);
         metrics.register_security(&mut registry);
+        metrics.register_audit(&mut registry);
         metrics.register_work(&mut registry);
         (metrics, registry)
     }
@@ -157,11 +173,6 @@ impl Metrics {
             "From the TCP connection to the proven peer, in milliseconds",
             self.handshake_duration.clone(),
         );
-        registry.register(
-            "spiced_authorization_denied",
-            "Calls on the internal port that were denied, by method and role of the caller",
-            self.denials.clone(),
-        );
         registry.register_with_unit(
             "spiced_certificate_not_after_timestamp",
             "When a certificate in use expires, in seconds since the Unix epoch",
@@ -172,6 +183,24 @@ impl Metrics {
             "spiced_insecure_mode",
             "1 while the internal port runs without any protection",
             self.insecure.clone(),
+        );
+    }
+
+    fn register_audit(&self, registry: &mut Registry) {
+        registry.register(
+            "spiced_authorization_denied",
+            "Calls on the internal port that were denied, by method and role of the caller",
+            self.denials.clone(),
+        );
+        registry.register(
+            "spiced_secret_answers",
+            "Requests of executors for secrets that were answered, by outcome",
+            self.audit.secret_answers.clone(),
+        );
+        registry.register(
+            "spiced_audit_lost",
+            "Audit events that could not be written",
+            self.audit.lost.clone(),
         );
     }
 

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
-use cluster_scheduler::SchedulerEvents;
+use cluster_scheduler::{SchedulerEvents, SecretAnswer};
 
-use crate::metrics::Metrics;
+use crate::audit::{AuditLog, Sink};
+use crate::metrics::{Metrics, SecretLabels};
 use denials::{Caller, Denial};
 use repeats::Repeats;
 
@@ -22,19 +23,26 @@ pub(crate) use self::rejected::RejectedFiles;
 #[derive(Debug)]
 pub(crate) struct Observer {
     metrics: Metrics,
+    audit: AuditLog,
     refusals: Repeats<IpAddr, &'static str>,
     denials: Repeats<Caller, Denial>,
     rejected: Arc<RejectedFiles>,
 }
 
 impl Observer {
-    pub(crate) fn new(metrics: Metrics) -> Self {
+    /// Audit events go to `audit`, or to the log where there is none.
+    pub(crate) fn new(metrics: Metrics, audit: Option<Sink>) -> Self {
         Self {
+            audit: AuditLog::start(audit, metrics.audit.lost.clone()),
             metrics,
             refusals: Repeats::default(),
             denials: Repeats::default(),
             rejected: Arc::default(),
         }
+    }
+
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
     /// Whether the credential files that are there now are used, as it changes.
@@ -61,6 +69,18 @@ impl SchedulerEvents for Observer {
 
     fn executor_left(&self, id: &NodeId, reason: &str) {
         tracing::info!(executor = %id, reason, "executor left");
+    }
+
+    fn secret_answered(&self, answer: &SecretAnswer<'_>) {
+        let labels = SecretLabels {
+            outcome: answer.outcome.as_str(),
+        };
+        self.metrics
+            .audit
+            .secret_answers
+            .get_or_create(&labels)
+            .inc();
+        self.audit.secret_answered(answer);
     }
 }
 

@@ -90,11 +90,11 @@ pub(super) const ROOMS: [Room; 13] = [
 ];
 
 /// Crates with a reason to be kept in their room.
-pub(super) const GUARDED: [Guard; 15] = [
-    // I1: one room makes TLS configurations.
+pub(super) const GUARDED: [Guard; 18] = [
+    // I1: one room makes TLS configurations, but for those towards databases.
     Guard {
         crates: "rustls",
-        rooms: &["cluster-tls"],
+        rooms: &["cluster-tls", "spice-runtime"],
     },
     Guard {
         crates: "tokio-rustls",
@@ -129,7 +129,20 @@ pub(super) const GUARDED: [Guard; 15] = [
     },
     Guard {
         crates: "object_store",
-        rooms: &["spice-runtime", "cluster-scheduler"],
+        rooms: &["spice-runtime", "cluster-scheduler", "cluster-test"],
+    },
+    // What dials others than nodes: data sources, the API of Kubernetes.
+    Guard {
+        crates: "reqwest",
+        rooms: &["spice-runtime"],
+    },
+    Guard {
+        crates: "tokio-postgres*",
+        rooms: &["spice-runtime", "cluster-test"],
+    },
+    Guard {
+        crates: "opentelemetry*",
+        rooms: &["public-api"],
     },
     Guard {
         crates: "arrow-flight",

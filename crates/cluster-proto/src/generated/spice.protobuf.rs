@@ -22,6 +22,7 @@ pub struct ExpandSecretRequest {
     pub store: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct ExpandSecretResponse {
     #[prost(string, tag = "1")]
     pub key: ::prost::alloc::string::String,

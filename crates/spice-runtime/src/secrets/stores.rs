@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use spicepod::{ALL_STORES, SecretReference, SecretStore, StoreKind};
+use spicepod::{ALL_STORES, App, SecretReference, SecretStore, StoreKind};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -15,28 +15,43 @@ use super::reading::off_the_workers;
 use super::store_error::StoreError;
 use super::{SecretError, SecretSource, environment, files};
 
-/// The secret stores of an application. Nothing is kept: each secret is read when it is asked
-/// for, so that one which is replaced in its store is replaced here.
-#[derive(Debug)]
-pub struct SecretStores {
-    stores: Vec<SecretStore>,
+/// What a node reads the secret stores of applications with. Cheap to clone; clones share a bound
+/// on what is read at once.
+#[derive(Debug, Clone)]
+pub struct LocalSecrets {
     kubernetes: Option<KubernetesApi>,
     turns: Arc<Semaphore>,
 }
 
-impl SecretStores {
-    /// The stores that an application declares. Nothing is read until a secret is asked for.
-    ///
+impl LocalSecrets {
     /// `kubernetes` is what stores of that kind ask; see [`KubernetesApi::of_this_pod`].
     #[must_use]
-    pub fn new(stores: &[SecretStore], kubernetes: Option<KubernetesApi>) -> SecretStores {
-        SecretStores {
-            stores: stores.to_vec(),
+    pub fn new(kubernetes: Option<KubernetesApi>) -> LocalSecrets {
+        LocalSecrets {
             kubernetes,
             turns: Arc::new(Semaphore::new(CONCURRENT_READS)),
         }
     }
 
+    /// The stores of one application. Nothing is read until a secret is asked for.
+    #[must_use]
+    pub fn stores_of(&self, app: &App) -> SecretStores {
+        SecretStores {
+            stores: app.secret_stores().to_vec(),
+            local: self.clone(),
+        }
+    }
+}
+
+/// The secret stores of an application. Nothing is kept: each secret is read when it is asked
+/// for, so that one which is replaced in its store is replaced here.
+#[derive(Debug)]
+pub struct SecretStores {
+    stores: Vec<SecretStore>,
+    local: LocalSecrets,
+}
+
+impl SecretStores {
     /// The first of the stores which `reference` means that has the key. A store that cannot be
     /// asked is not passed over: another one may have an older value.
     async fn find(&self, reference: &SecretReference) -> Result<Option<SecretString>, StoreError> {
@@ -61,7 +76,7 @@ impl SecretStores {
         kind: &StoreKind,
         key: &str,
     ) -> Result<Option<SecretString>, StoreError> {
-        let (turns, name) = (&self.turns, key.to_owned());
+        let (turns, name) = (&self.local.turns, key.to_owned());
         match kind {
             StoreKind::Env { file_path } => {
                 let file = file_path.as_ref().map(PathBuf::from);
@@ -72,7 +87,8 @@ impl SecretStores {
                 off_the_workers(turns, move || files::lookup(&directory, &name)).await
             }
             StoreKind::Kubernetes { secret } => {
-                let api = self.kubernetes.as_ref().ok_or(StoreError::NoCluster)?;
+                let api = self.local.kubernetes.as_ref();
+                let api = api.ok_or(StoreError::NoCluster)?;
                 api.lookup(secret, key, turns).await
             }
         }
@@ -128,7 +144,7 @@ mod tests {
                 {from: 'file:first', name: first}, {from: 'file:second', name: second}]}";
             let origin = directory.path().join("spicepod.yaml");
             let app = spicepod::parse(manifest, &origin).unwrap();
-            let stores = SecretStores::new(app.secret_stores(), None);
+            let stores = LocalSecrets::new(None).stores_of(&app);
             Stores { directory, stores }
         }
 
@@ -177,7 +193,7 @@ mod tests {
         let manifest = "{version: v1, kind: Spicepod, name: a, \
             secrets: [{from: 'kubernetes:s', name: k}]}";
         let app = spicepod::parse(manifest, Path::new("/srv/spicepod.yaml")).unwrap();
-        let stores = SecretStores::new(app.secret_stores(), None);
+        let stores = LocalSecrets::new(None).stores_of(&app);
         let reference = SecretReference::new("k", "KEY").unwrap();
         let error = stores.secret(&reference).await.unwrap_err();
         let cause = error.source().unwrap().to_string();

@@ -4,7 +4,7 @@ use cluster_scheduler::{Scheduler, SchedulerOptions};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{NoSecrets, Runtime, SqlEngine};
+use spice_runtime::{Runtime, SqlEngine};
 use spicepod::App;
 
 use super::{Internal, Node, described, public, take};
@@ -16,7 +16,8 @@ use crate::readiness::NodeReadiness;
 pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyhow::Result<()> {
     let info = node.info(NodeRole::Scheduler, Some(&internal));
     let listener = take(&mut node.listeners.internal)?;
-    let runtime = Runtime::open(&app, node.runtime.clone(), Arc::new(NoSecrets))
+    let secrets = Arc::new(node.secrets.stores_of(&app));
+    let runtime = Runtime::open(&app, node.runtime.clone(), secrets)
         .await
         .map_err(described)?;
     let runtime = Arc::new(runtime);
@@ -24,6 +25,7 @@ pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyho
     let scheduler = Scheduler::start(SchedulerOptions {
         node_id: internal.node_id,
         app: Arc::new(app),
+        secrets: node.secrets.clone(),
         transport: internal.transport,
         decisions: node.observer.clone(),
         events: node.observer.clone(),

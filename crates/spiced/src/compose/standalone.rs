@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{NoSecrets, Runtime, SqlEngine};
+use spice_runtime::{Runtime, SqlEngine};
 use spicepod::App;
 
 use super::{Node, described, public};
@@ -11,7 +11,8 @@ use crate::readiness::NodeReadiness;
 
 /// Answers SQL over `app` in this process alone.
 pub(super) async fn serve(mut node: Node, app: App) -> anyhow::Result<()> {
-    let runtime = Runtime::open(&app, node.runtime.clone(), Arc::new(NoSecrets))
+    let secrets = Arc::new(node.secrets.stores_of(&app));
+    let runtime = Runtime::open(&app, node.runtime.clone(), secrets)
         .await
         .map_err(described)?;
     let runtime = Arc::new(runtime);

@@ -27,6 +27,7 @@ impl Decisions for Observer {
         if let Err(denied) = decision.outcome {
             self.count_denial(decision, denied);
             self.tell_denial(decision, denied);
+            self.audit.denied(decision, denied);
         }
     }
 }

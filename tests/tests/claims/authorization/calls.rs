@@ -20,12 +20,12 @@ use crate::fixture::PATIENCE;
 
 /// A connection with a certificate, or without any protection.
 #[derive(Clone)]
-pub(super) struct Caller(NodeChannel);
+pub(crate) struct Caller(NodeChannel);
 
 impl Caller {
     /// Calls the node at `server`, which must be of role `expected`, as the holder of a
     /// certificate like `leaf`.
-    pub(super) fn new(
+    pub(crate) fn new(
         pki: &TestPki,
         leaf: &Leaf,
         server: SocketAddr,
@@ -59,7 +59,7 @@ impl Caller {
     }
 
     /// The connection, for generated clients.
-    pub(super) fn channel(&self) -> NodeChannel {
+    pub(crate) fn channel(&self) -> NodeChannel {
         self.0.clone()
     }
 
@@ -67,7 +67,7 @@ impl Caller {
     /// stream, how its first message came.
     ///
     /// On the wire, one message is one message: a method that takes a stream of them takes it.
-    pub(super) async fn call(&self, method: &str, message: impl Into<Bytes>) -> Result<Status> {
+    pub(crate) async fn call(&self, method: &str, message: impl Into<Bytes>) -> Result<Status> {
         self.call_with(method, stream::iter([message.into()])).await
     }
 
@@ -106,7 +106,7 @@ fn transport(pki: &TestPki, leaf: &Leaf) -> Result<NodeTransport> {
 }
 
 /// Denials are all alike: who probes learns nothing from them.
-pub(super) fn ensure_denied(status: &Status, what: &str) -> Result<()> {
+pub(crate) fn ensure_denied(status: &Status, what: &str) -> Result<()> {
     ensure!(
         status.code() == Code::PermissionDenied,
         "{what}: {status:?} instead of a denial"

@@ -20,6 +20,7 @@ use super::calls::{Caller, ensure_denied, ensure_not_denied};
 use super::{Scene, call_denied};
 
 const GET_APP_DEFINITION: &str = "/spice.protobuf.ClusterService/GetAppDefinition";
+const EXPAND_SECRET: &str = "/spice.protobuf.ClusterService/ExpandSecret";
 const CONTROL_STREAM: &str = "/spice.protobuf.ClusterService/ControlStream";
 const REGISTER: &str = "/ballista.protobuf.SchedulerGrpc/RegisterExecutor";
 const POLL_WORK: &str = "/ballista.protobuf.SchedulerGrpc/PollWork";
@@ -51,11 +52,15 @@ fn specification(slots: u32) -> ExecutorSpecification {
 }
 
 /// Every call that names its sender, with `id` as the sender; the one that ends it comes last.
-fn calls_as(id: &str) -> Result<[(&'static str, Vec<u8>); 7]> {
+fn calls_as(id: &str) -> Result<[(&'static str, Vec<u8>); 8]> {
     let executor_id = id.to_owned();
     let metadata = Some(registration(id)?);
     let definition = pb::GetAppDefinitionRequest {
         executor_id: executor_id.clone(),
+    };
+    let secret = pb::ExpandSecretRequest {
+        executor_id: executor_id.clone(),
+        ..Default::default()
     };
     let report = pb::ExecutorControlMessage {
         executor_id: executor_id.clone(),
@@ -84,6 +89,7 @@ fn calls_as(id: &str) -> Result<[(&'static str, Vec<u8>); 7]> {
     };
     Ok([
         (GET_APP_DEFINITION, definition.encode_to_vec()),
+        (EXPAND_SECRET, secret.encode_to_vec()),
         (CONTROL_STREAM, report.encode_to_vec()),
         (REGISTER, register.encode_to_vec()),
         (POLL_WORK, poll.encode_to_vec()),
@@ -108,6 +114,8 @@ async fn is_heard_as(caller: &Caller, id: &str) -> Result<()> {
         let status = caller.call(method, message).await?;
         let heard = match method {
             REGISTER | HEARTBEAT => Code::Unimplemented,
+            // It is heard, and asks for nothing that there is.
+            EXPAND_SECRET => Code::InvalidArgument,
             _ => Code::Ok,
         };
         ensure!(status.code() == heard, "{method} as {id}: {status:?}");
