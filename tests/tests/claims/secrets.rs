@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use arrow::array::RecordBatch;
 use cluster_proto::pb;
 use cluster_proto::pb::cluster_service_client::ClusterServiceClient;
-use cluster_test::{Launch, Leaf, Listener, Node, S3Server, SqlClient};
+use cluster_test::{Launch, Leaf, Listener, LogLine, Node, S3Server, SqlClient};
 use cluster_tls::Role;
 use tokio::time::timeout;
 use tonic::{Response, Status};
@@ -66,6 +66,7 @@ impl Vault {
         Ok(fs::write(&path, edit(manifest))?)
     }
 
+    /// How a scheduler is started, with `more` than the usual arguments.
     fn scheduler_launch(&self, more: &[&str]) -> Result<Launch> {
         let leaf = Leaf::new("scheduler1").with_role(Role::Scheduler);
         let paths = self.fixture.pki().write("scheduler1", &leaf)?;
@@ -77,9 +78,18 @@ impl Vault {
         Node::start(self.scheduler_launch(more)?).await
     }
 
+    /// How an executor is started.
     fn executor(&self, scheduler: &Node) -> Result<Launch> {
         let arguments = self.fixture.executor_of(scheduler)?;
         Ok(self.fixture.launch(&arguments, &[]))
+    }
+
+    /// Starts an executor, which takes tasks when this ends.
+    async fn join(&self, scheduler: &Node, executor: Launch) -> Result<Node> {
+        let executor = Node::start(executor).await?;
+        let connected = |line: &LogLine| line.message() == "executor connected";
+        scheduler.log().wait_for(connected, PATIENCE).await?;
+        Ok(executor)
     }
 
     fn caller(&self, scheduler: &Node, leaf: &Leaf) -> Result<Caller> {

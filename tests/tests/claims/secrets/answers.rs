@@ -159,7 +159,8 @@ async fn requests_that_are_too_long_or_no_requests_are_refused() -> Result<()> {
 async fn an_executor_works_with_the_secrets_of_its_scheduler() -> Result<()> {
     let vault = Vault::new().await?;
     let scheduler = vault.scheduler(&[]).await?;
-    let _executor = Node::start(vault.executor(&scheduler)?).await?;
+    let executor = vault.executor(&scheduler)?;
+    let _executor = vault.join(&scheduler, executor).await?;
     reads_three(&scheduler, "numbers").await
 }
 
@@ -179,7 +180,7 @@ async fn an_executor_asks_its_scheduler_and_not_its_own_environment() -> Result<
     let scheduler = in_environment(launch, "CLAIMS_SECRET", &keys.secret_access_key);
     let scheduler = Node::start(scheduler).await?;
     let executor = in_environment(vault.executor(&scheduler)?, "CLAIMS_SECRET", "wrong");
-    let _executor = Node::start(executor).await?;
+    let _executor = vault.join(&scheduler, executor).await?;
     reads_three(&scheduler, "numbers").await
 }
 

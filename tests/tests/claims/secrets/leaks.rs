@@ -28,7 +28,8 @@ async fn an_executor_has_keys_and_passwords_in_its_memory_alone() -> Result<()> 
     let people = PEOPLE.replace("PORT", &database.port().to_string());
     vault.edit(|manifest| manifest + &people)?;
     let scheduler = vault.scheduler(&[]).await?;
-    let executor = Node::start(vault.executor(&scheduler)?).await?;
+    let executor = vault.executor(&scheduler)?;
+    let executor = vault.join(&scheduler, executor).await?;
     reads_three(&scheduler, "numbers").await?;
     reads_three(&scheduler, "people").await?;
     // As long as nobody reads the rest of a large result, it lies in shuffle files.
@@ -76,7 +77,8 @@ async fn a_crash_leaves_no_memory_behind() -> Result<()> {
     let directory = vault.path("crash");
     fs::create_dir(&directory)?;
     let launch = vault.executor(&scheduler)?;
-    let mut executor = Node::start(in_directory_with_cores(launch, &directory)).await?;
+    let launch = in_directory_with_cores(launch, &directory);
+    let mut executor = vault.join(&scheduler, launch).await?;
     reads_three(&scheduler, "numbers").await?;
     let id = executor.process_id().context("no process")?;
     let limits = fs::read_to_string(format!("/proc/{id}/limits"))?;
