@@ -59,11 +59,22 @@ impl Vault {
         self.fixture.directory().join(place)
     }
 
-    async fn scheduler(&self, more: &[&str]) -> Result<Node> {
+    /// Changes the manifest, before a scheduler reads it.
+    fn edit(&self, edit: impl FnOnce(String) -> String) -> Result<()> {
+        let path = self.fixture.manifest();
+        let manifest = fs::read_to_string(&path)?;
+        Ok(fs::write(&path, edit(manifest))?)
+    }
+
+    fn scheduler_launch(&self, more: &[&str]) -> Result<Launch> {
         let leaf = Leaf::new("scheduler1").with_role(Role::Scheduler);
         let paths = self.fixture.pki().write("scheduler1", &leaf)?;
         let arguments = self.fixture.scheduler_with(paths);
-        Node::start(self.fixture.launch(&arguments, more)).await
+        Ok(self.fixture.launch(&arguments, more))
+    }
+
+    async fn scheduler(&self, more: &[&str]) -> Result<Node> {
+        Node::start(self.scheduler_launch(more)?).await
     }
 
     fn executor(&self, scheduler: &Node) -> Result<Launch> {
@@ -95,11 +106,11 @@ async fn expand(caller: &Caller, store: &str, key: &str) -> Result<Answer> {
 
 type Answer = Result<Response<pb::ExpandSecretResponse>, Status>;
 
-/// The rows of the table, by any executor.
-async fn counts_three(scheduler: &Node) -> Result<()> {
+/// Reads the three rows of a table, by any executor.
+async fn reads_three(scheduler: &Node, table: &str) -> Result<()> {
     let flight = scheduler.address(Listener::Flight)?;
-    let sql = "SELECT n FROM numbers";
-    let rows = SqlClient::connect(flight).await?.query(sql).await?;
+    let sql = format!("SELECT n FROM {table}");
+    let rows = SqlClient::connect(flight).await?.query(&sql).await?;
     let rows: usize = rows.iter().map(RecordBatch::num_rows).sum();
     ensure!(rows == 3, "{rows} rows");
     Ok(())
