@@ -43,3 +43,42 @@ impl Runtime {
         Ok(Arc::new(scan))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use spicepod::App;
+
+    use super::*;
+    use crate::secrets::NoSecrets;
+    use crate::session::RuntimeOptions;
+
+    #[tokio::test]
+    async fn a_request_for_what_is_not_open_here_is_refused() {
+        let manifest = "{version: v1, kind: Spicepod, name: a, datasets: \
+            [{name: n, from: 'file:/dev/null', params: {file_format: csv}}]}";
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("n.csv");
+        std::fs::write(&file, "n\n1\n").unwrap();
+        let manifest = manifest.replace("/dev/null", &file.to_string_lossy());
+        let app: App = spicepod::parse(&manifest, &directory.path().join("spicepod.yaml")).unwrap();
+        let secrets = Arc::new(NoSecrets);
+        let runtime = Runtime::open(&app, RuntimeOptions::default(), secrets).await;
+        let runtime = runtime.unwrap();
+        // A file is not read by request either: it travels in plans as what it is.
+        for name in ["n", "public.n", "other", ""] {
+            let request =
+                format!(r#"{{"dataset": "{name}", "columns": [], "filters": [], "limit": null}}"#);
+            let refused = runtime.requested_scan(request.as_bytes()).unwrap_err();
+            assert!(refused.to_string().contains("no dataset"), "{refused}");
+        }
+        for noise in [
+            "",
+            "{}",
+            "\u{0}",
+            r#"{"dataset": "n", "columns": [], "host": "h"}"#,
+        ] {
+            let refused = runtime.requested_scan(noise.as_bytes()).unwrap_err();
+            assert!(refused.to_string().contains("unusable"), "{refused}");
+        }
+    }
+}

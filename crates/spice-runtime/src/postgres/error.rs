@@ -76,6 +76,12 @@ pub enum PostgresError {
         /// What kind of value.
         value: &'static str,
     },
+    /// A column changed after its table was opened.
+    #[error("the column `{column}` has another type than it had; start the node again")]
+    OtherType {
+        /// The column.
+        column: String,
+    },
     /// The table changed after it was opened.
     #[error("the columns of {dataset} are not those that it was opened with; start the node again")]
     Changed {

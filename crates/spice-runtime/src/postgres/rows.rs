@@ -104,34 +104,34 @@ impl Values {
             value,
         };
         match self {
-            Self::Bool(values) => values.append_option(row.try_get(index)?),
-            Self::Int16(values) => values.append_option(row.try_get(index)?),
-            Self::Int32(values) => values.append_option(row.try_get(index)?),
-            Self::Int64(values) => values.append_option(row.try_get(index)?),
-            Self::Float32(values) => values.append_option(row.try_get(index)?),
-            Self::Float64(values) => values.append_option(row.try_get(index)?),
+            Self::Bool(values) => values.append_option(value(row, index, column)?),
+            Self::Int16(values) => values.append_option(value(row, index, column)?),
+            Self::Int32(values) => values.append_option(value(row, index, column)?),
+            Self::Int64(values) => values.append_option(value(row, index, column)?),
+            Self::Float32(values) => values.append_option(value(row, index, column)?),
+            Self::Float64(values) => values.append_option(value(row, index, column)?),
             Self::Text(values) => {
-                let text: Option<&str> = row.try_get(index)?;
+                let text: Option<&str> = value(row, index, column)?;
                 values.append_option(text);
                 return Ok(text.map_or(0, str::len));
             }
             Self::Bytes(values) => {
-                let bytes: Option<&[u8]> = row.try_get(index)?;
+                let bytes: Option<&[u8]> = value(row, index, column)?;
                 values.append_option(bytes);
                 return Ok(bytes.map_or(0, <[u8]>::len));
             }
             Self::Date(values) => {
-                let days: Option<Days> = row.try_get(index)?;
+                let days: Option<Days> = value(row, index, column)?;
                 let days = days.map(|it| it.since_epoch().ok_or_else(|| odd(INFINITE)));
                 values.append_option(days.transpose()?);
             }
             Self::Time(values) => {
-                let micros: Option<Micros> = row.try_get(index)?;
+                let micros: Option<Micros> = value(row, index, column)?;
                 let micros = micros.map(|it| it.since_epoch().ok_or_else(|| odd(INFINITE)));
                 values.append_option(micros.transpose()?);
             }
             Self::Decimal(values, scale) => {
-                let text: Option<&str> = row.try_get(index)?;
+                let text: Option<&str> = value(row, index, column)?;
                 let digits = text.map(|it| digits(it, *scale).ok_or_else(|| odd(NOT_A_NUMBER)));
                 values.append_option(digits.transpose()?);
             }
@@ -154,6 +154,17 @@ impl Values {
             Self::Decimal(values, _) => ArrayBuilder::finish(values),
         }
     }
+}
+
+/// The value at `index`. That it is of another type is news since the table was opened.
+fn value<'a, T: FromSql<'a>>(
+    row: &'a Row,
+    index: usize,
+    column: &str,
+) -> Result<Option<T>, PostgresError> {
+    row.try_get(index).map_err(|_| PostgresError::OtherType {
+        column: column.to_owned(),
+    })
 }
 
 /// Days since 2000, as PostgreSQL counts them; the largest and the smallest are infinite.

@@ -17,7 +17,8 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
     ReplaceChildrenOptions,
 };
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::stream::{self, Fuse};
+use futures::{StreamExt, TryStreamExt};
 use tokio::time::timeout;
 use tokio_postgres::RowStream;
 
@@ -76,7 +77,7 @@ impl PostgresScan {
         let Statement { text, parameters } = &self.selected.statement;
         let rows = in_time(connection.client.query_raw(text, parameters)).await??;
         Ok(Reading {
-            rows: Box::pin(rows),
+            rows: Box::pin(rows.fuse()),
             batch: Batch::new(Arc::clone(&self.selected.schema), &self.selected.columns),
             _connection: connection,
         })
@@ -146,7 +147,8 @@ impl fmt::Debug for PostgresScan {
 
 /// A statement whose rows are coming in.
 struct Reading {
-    rows: Pin<Box<RowStream>>,
+    /// Asked again after its end, the database would be a connection that is closed.
+    rows: Pin<Box<Fuse<RowStream>>>,
     batch: Batch,
     _connection: Connection,
 }
