@@ -2,6 +2,7 @@
 //! Ballista (I14).
 
 mod cancelled;
+mod codec;
 mod flight;
 mod pool;
 mod stage;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::BALLISTA_PROTOCOL_VERSION;
 use ballista_core::extension::SessionConfigExt;
-use ballista_core::serde::BallistaCodec;
 use ballista_core::serde::protobuf::executor_resource::Resource;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{
@@ -30,7 +30,6 @@ use cluster_proto::{ExecutorRun, pb};
 use cluster_tls::Role;
 use cluster_tls::tonic::{Authorizer, NodeChannel, NodeTransport, Security};
 use datafusion::prelude::SessionConfig;
-use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use spice_runtime::with_app_digest;
 use tokio::sync::{Notify, Semaphore};
 
@@ -62,6 +61,7 @@ pub(crate) struct Engine {
     log: Arc<TaskLog>,
     cancelled: Arc<CancelledTasks>,
     task_slots: usize,
+    apps: Arc<OpenApps>,
 }
 
 impl Engine {
@@ -70,7 +70,7 @@ impl Engine {
         let log = Arc::new(TaskLog::new(options.events, wake.clone()));
         let pool = Arc::new(GenerationPool::new(options.transport.clone()));
         let cancelled = Arc::new(CancelledTasks::default());
-        let apps = options.apps;
+        let apps = options.apps.clone();
         let transport = options.transport;
         let executor = Executor::new(
             registration(&options.run, options.task_slots),
@@ -89,6 +89,7 @@ impl Engine {
             log,
             cancelled,
             task_slots: options.task_slots,
+            apps: options.apps,
         }
     }
 
@@ -101,11 +102,10 @@ impl Engine {
         let client = SchedulerGrpcClient::new(channel)
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
             .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
-        let codec: BallistaCodec<LogicalPlanNode, PhysicalPlanNode> = BallistaCodec::default();
         let ended = poll_loop(
             client,
             self.executor.clone(),
-            codec,
+            codec::codec(self.apps.clone()),
             Some(self.wake.clone()),
             Some(self.slots.clone()),
             ExecutorHealth::new(),

@@ -2,6 +2,7 @@
 
 mod binding;
 mod cancelled;
+mod codec;
 mod config;
 mod distributor;
 mod guard;

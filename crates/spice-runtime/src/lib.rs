@@ -27,11 +27,15 @@ mod complexity;
 mod current;
 mod engine;
 mod open_error;
+mod opened;
 mod origin;
 mod placement;
+mod postgres;
 mod probe;
 mod query_error;
+mod remote;
 mod runtime;
+mod s3;
 mod secrets;
 mod session;
 mod statement;
@@ -43,8 +47,11 @@ pub use crate::current::{CurrentRuntime, RuntimeWriter, publish};
 pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
 pub use crate::open_error::{OpenError, OpenFault};
 pub use crate::origin::{app_digest, with_app_digest};
+pub use crate::postgres::PostgresError;
 pub use crate::query_error::QueryError;
+pub use crate::remote::scan_request;
 pub use crate::runtime::{Runtime, TableEntry, TableKind};
+pub use crate::s3::ObjectError;
 pub use crate::secrets::{
     KubernetesApi, LocalSecrets, NoSecrets, SecretError, SecretSource, SecretStores, StoreError,
     expand,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use datafusion::error::DataFusionError;
 use spicepod::TableName;
 
+use crate::postgres::PostgresError;
+use crate::s3::ObjectError;
 use crate::secrets::SecretError;
 
 /// Why a runtime could not be opened: every fault of every dataset and view.
@@ -86,7 +88,7 @@ pub enum OpenFault {
     Malformed {
         /// The dataset.
         dataset: TableName,
-        /// Its file or directory.
+        /// Its file or directory, or its `from`.
         path: PathBuf,
         /// The format from the manifest.
         format: &'static str,
@@ -102,13 +104,46 @@ pub enum OpenFault {
         /// Its file or directory.
         path: PathBuf,
     },
-    /// The source is of a kind that the manifest may name and nothing here reads.
-    #[error("dataset `{dataset}`: the source {from} is not supported by this version yet")]
-    Unsupported {
+    /// No object has the key.
+    #[error(
+        "dataset `{dataset}`: there is no object {from}; correct `from` (a prefix of many ends in `/`)"
+    )]
+    NoObject {
         /// The dataset.
         dataset: TableName,
         /// Its `from`.
         from: String,
+    },
+    /// The endpoint is no URL that a store may have.
+    #[error(
+        "dataset `{dataset}`: `s3_endpoint` must be a URL that starts with `https://`, or with \
+         `http://` where `allow_http: true` is set, without a user and without a query"
+    )]
+    Endpoint {
+        /// The dataset.
+        dataset: TableName,
+    },
+    /// The store does not give the objects.
+    #[error("dataset `{dataset}`: cannot read {from}")]
+    Store {
+        /// The dataset.
+        dataset: TableName,
+        /// Its `from`.
+        from: String,
+        /// What the store or the network said.
+        #[source]
+        source: ObjectError,
+    },
+    /// The database does not give the table.
+    #[error("dataset `{dataset}`: cannot read {from}")]
+    Postgres {
+        /// The dataset.
+        dataset: TableName,
+        /// Its `from`.
+        from: String,
+        /// What the database or the network said.
+        #[source]
+        source: PostgresError,
     },
     /// A secret that it takes to get to the data is not to be had.
     #[error("dataset `{dataset}`")]

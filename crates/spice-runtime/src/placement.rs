@@ -8,6 +8,8 @@ use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::logical_expr::{LogicalPlan, TableScan};
 
+use crate::postgres::PostgresTable;
+
 /// What a plan reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Placement {
@@ -48,6 +50,9 @@ fn describes(plan: &LogicalPlan) -> bool {
 
 fn dataset_locations(scan: &TableScan) -> Result<Vec<String>> {
     let provider = source_as_provider(&scan.source)?;
+    if let Some(table) = provider.downcast_ref::<PostgresTable>() {
+        return Ok(vec![table.location()]);
+    }
     let table = provider.downcast_ref::<ListingTable>();
     let paths = table.map_or(&[][..], |table| table.table_paths().as_slice());
     Ok(paths.iter().map(|path| path.as_str().to_owned()).collect())

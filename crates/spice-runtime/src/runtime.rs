@@ -5,29 +5,33 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::MemorySchemaProvider;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
+use datafusion::catalog::{MemorySchemaProvider, TableProvider};
+use datafusion::datasource::listing::ListingTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::SessionContext;
 use futures::{StreamExt as _, stream};
-use spicepod::{App, DEFAULT_SCHEMA, Dataset, FileSource, Source, TableName};
+use spicepod::{App, DEFAULT_SCHEMA, Dataset, Source, TableName};
 
-use crate::open_error::{OpenError, OpenFault};
+use crate::open_error::{OpenError, OpenFault, with_causes};
+use crate::opened::{Access, OpenDataset};
 use crate::placement::{Placement, placement};
-use crate::probe::{Located, probe};
+use crate::postgres::PostgresTable;
 use crate::query_error::QueryError;
+use crate::s3::S3Dataset;
 use crate::secrets::SecretSource;
 use crate::session::{CATALOG, RuntimeOptions};
 use crate::survey::{Survey, TableState};
-use crate::{session, table, views};
+use crate::table::Files;
+use crate::{s3, session, table, views};
 
 /// The datasets and views of one application.
 pub struct Runtime {
     context: SessionContext,
     tables: Vec<TableEntry>,
-    datasets: Vec<Dataset>,
+    datasets: Vec<OpenDataset>,
     survey: Survey,
     app_digest: String,
 }
@@ -52,7 +56,7 @@ impl Runtime {
             context: &context,
             secrets: &*secrets,
         };
-        let (mut faults, broken) = opening.datasets(app.datasets()).await;
+        let (datasets, mut faults, broken) = opening.datasets(app.datasets()).await;
         faults.extend(views::create(&context, app.views(), &broken).await);
         if !faults.is_empty() {
             return Err(OpenError { faults });
@@ -61,7 +65,7 @@ impl Runtime {
         Ok(Runtime {
             context,
             tables,
-            datasets: app.datasets().to_vec(),
+            datasets,
             survey: Survey::default(),
             app_digest: app.digest().to_owned(),
         })
@@ -95,7 +99,8 @@ impl Runtime {
     }
 
     /// Looks whether the data behind every table is there now; the tables in the order of
-    /// [`tables`](Self::tables). It reads the file system, a few looks at a time.
+    /// [`tables`](Self::tables). It reads the file system and asks stores and databases, a few looks
+    /// at a time.
     ///
     /// # Errors
     ///
@@ -114,16 +119,27 @@ impl Runtime {
         &self,
         locations: &BTreeSet<String>,
     ) -> Result<(), QueryError> {
-        for dataset in &self.datasets {
-            let Source::File(file) = dataset.source() else {
-                continue;
-            };
-            if table::locations(dataset).any(|it| locations.contains(&it)) {
-                let located = locate(dataset.clone(), file.clone()).await;
-                located.map_err(|fault| QueryError::Failed(fault.to_string()))?;
-            }
+        let read = |it: &&OpenDataset| it.locations().iter().any(|it| locations.contains(it));
+        for dataset in self
+            .datasets
+            .iter()
+            .filter(|it| it.can_vanish())
+            .filter(read)
+        {
+            let checked = dataset.check().await;
+            checked.map_err(|fault| QueryError::Failed(with_causes(&fault)))?;
         }
         Ok(())
+    }
+
+    /// The open table of this name, if it is in a database.
+    pub(crate) fn postgres(&self, name: &str) -> Option<&PostgresTable> {
+        self.datasets
+            .iter()
+            .find_map(|dataset| match &dataset.access {
+                Access::Postgres(table) if table.name().to_string() == name => Some(table),
+                _ => None,
+            })
     }
 
     /// The names of the datasets, in the order of the manifest.
@@ -170,8 +186,12 @@ impl fmt::Debug for Runtime {
 
 fn engine(source: DataFusionError) -> OpenError {
     OpenError {
-        faults: vec![OpenFault::Engine { source }],
+        faults: vec![engine_fault(source)],
     }
+}
+
+fn engine_fault(source: DataFusionError) -> OpenFault {
+    OpenFault::Engine { source }
 }
 
 /// The name of every table, and its source where it has one.
@@ -199,58 +219,61 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// Register each dataset that opens; give the faults of the others and their names.
-    async fn datasets(&self, datasets: &[Dataset]) -> (Vec<OpenFault>, Vec<TableName>) {
-        let opened = stream::iter(datasets.to_vec())
+    /// Register each dataset that opens; give those, the faults of the others and their names.
+    async fn datasets(
+        &self,
+        datasets: &[Dataset],
+    ) -> (Vec<OpenDataset>, Vec<OpenFault>, Vec<TableName>) {
+        let tried = stream::iter(datasets.to_vec())
             .map(|dataset| async move {
                 let name = dataset.name().clone();
                 (name, self.dataset(dataset).await)
             })
             .buffered(CONCURRENT_OPENS);
-        let opened: Vec<_> = opened.collect().await;
-        let faulty = opened
-            .into_iter()
-            .filter_map(|(name, result)| result.err().map(|fault| (fault, name)));
-        faulty.unzip()
-    }
-
-    async fn dataset(&self, dataset: Dataset) -> Result<(), OpenFault> {
-        let file = match dataset.source() {
-            Source::File(file) => file.clone(),
-            Source::S3(_) | Source::Postgres(_) => return Err(self.remote(&dataset).await),
-        };
-        let located = locate(dataset.clone(), file.clone()).await?;
-        let state = self.context.state();
-        let table = table::open(&state, &dataset, &file, located).await?;
-        self.context
-            .register_table(views::reference(dataset.name()), Arc::new(table))
-            .map_err(|source| OpenFault::Engine { source })?;
-        Ok(())
-    }
-
-    /// Why a dataset that is elsewhere cannot be opened. A secret that is not to be had comes
-    /// first: it will be missing in any version.
-    async fn remote(&self, dataset: &Dataset) -> OpenFault {
-        for reference in dataset.secret_references() {
-            if let Err(source) = self.secrets.secret(reference).await {
-                let dataset = dataset.name().clone();
-                return OpenFault::Secret { dataset, source };
+        let tried: Vec<_> = tried.collect().await;
+        let (mut opened, mut faults, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, result) in tried {
+            match result {
+                Ok(dataset) => opened.push(dataset),
+                Err(fault) => {
+                    faults.push(fault);
+                    broken.push(name);
+                }
             }
         }
-        OpenFault::Unsupported {
-            dataset: dataset.name().clone(),
-            from: dataset.source().to_string(),
-        }
+        (opened, faults, broken)
     }
-}
 
-/// Probe off the async workers: a network file system may take its time.
-async fn locate(dataset: Dataset, file: FileSource) -> Result<Located, OpenFault> {
-    let probing = tokio::task::spawn_blocking(move || probe(&dataset, &file));
-    probing.await.unwrap_or_else(|error| {
-        let source = DataFusionError::ExecutionJoin(Box::new(error));
-        Err(OpenFault::Engine { source })
-    })
+    async fn dataset(&self, dataset: Dataset) -> Result<OpenDataset, OpenFault> {
+        let (access, table): (Access, Arc<dyn TableProvider>) = match dataset.source() {
+            Source::File(file) => {
+                let files = Files::local(&dataset, file).await?;
+                let access = Access::File(file.clone());
+                (access, Arc::new(self.files(&dataset, files).await?))
+            }
+            Source::S3(source) => {
+                let objects = S3Dataset::connect(&dataset, source, self.secrets).await?;
+                let url = s3::url(dataset.name()).map_err(engine_fault)?;
+                self.context.register_object_store(&url, objects.store());
+                objects.check().await?;
+                let files = Files::remote(&objects).map_err(engine_fault)?;
+                let table = self.files(&dataset, files).await?;
+                (Access::S3(objects), Arc::new(table))
+            }
+            Source::Postgres(source) => {
+                let table = PostgresTable::open(&dataset, source, self.secrets).await?;
+                (Access::Postgres(table.clone()), Arc::new(table))
+            }
+        };
+        self.context
+            .register_table(views::reference(dataset.name()), table)
+            .map_err(engine_fault)?;
+        Ok(OpenDataset { dataset, access })
+    }
+
+    async fn files(&self, dataset: &Dataset, files: Files) -> Result<ListingTable, OpenFault> {
+        table::open(&self.context.state(), dataset, files).await
+    }
 }
 
 async fn entries(context: &SessionContext, app: &App) -> Result<Vec<TableEntry>, DataFusionError> {

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spicepod::{Dataset, Source};
+use futures::{StreamExt as _, stream};
 use tokio::sync::Semaphore;
 
 use crate::open_error::with_causes;
-use crate::probe::probe;
+use crate::opened::OpenDataset;
 use crate::query_error::QueryError;
 use crate::runtime::TableEntry;
-use crate::table;
 
 /// A table, and whether its data was there a moment ago.
 #[derive(Debug, Clone)]
@@ -41,15 +40,16 @@ impl Default for Survey {
 impl Survey {
     pub(crate) async fn of(
         &self,
-        datasets: &[Dataset],
+        datasets: &[OpenDataset],
         tables: &[TableEntry],
     ) -> Result<Vec<TableState>, QueryError> {
         let interrupted = |_| QueryError::Failed("the look at the data was interrupted".to_owned());
         let permit = Arc::clone(&self.looks).acquire_owned().await;
         let permit = permit.map_err(|error| QueryError::Failed(error.to_string()))?;
         let datasets = datasets.to_vec();
-        let looking = tokio::task::spawn_blocking(move || {
-            let faults = faults(&datasets);
+        // A task of its own, so that the look counts until it ends.
+        let looking = tokio::spawn(async move {
+            let faults = faults(datasets).await;
             drop(permit);
             faults
         });
@@ -58,19 +58,24 @@ impl Survey {
     }
 }
 
-/// What is wrong, by the places that it is wrong with. Reads the file system.
-fn faults(datasets: &[Dataset]) -> BTreeMap<String, String> {
-    let mut faults = BTreeMap::new();
-    for dataset in datasets {
-        let Source::File(file) = dataset.source() else {
-            continue;
-        };
-        if let Err(fault) = probe(dataset, file) {
-            let told = with_causes(&fault);
-            faults.extend(table::locations(dataset).map(|place| (place, told.clone())));
-        }
-    }
-    faults
+/// What is wrong, by the places that it is wrong with.
+async fn faults(datasets: Vec<OpenDataset>) -> BTreeMap<String, String> {
+    let looks = stream::iter(datasets).map(|dataset| async move {
+        let told = dataset.check().await.err().map(|fault| with_causes(&fault));
+        let places = told.map(|told| {
+            dataset
+                .locations()
+                .into_iter()
+                .map(move |it| (it, told.clone()))
+        });
+        places.into_iter().flatten().collect::<Vec<_>>()
+    });
+    looks
+        .buffered(DATASETS_AT_ONCE)
+        .map(stream::iter)
+        .flatten()
+        .collect()
+        .await
 }
 
 fn state(table: &TableEntry, faults: &BTreeMap<String, String>) -> TableState {
@@ -83,3 +88,6 @@ fn state(table: &TableEntry, faults: &BTreeMap<String, String>) -> TableState {
 
 /// Two, so that one that hangs does not end them all.
 const CONCURRENT_LOOKS: usize = 2;
+
+/// Those that are elsewhere keep a look waiting for an answer, not a thread.
+const DATASETS_AT_ONCE: usize = 8;

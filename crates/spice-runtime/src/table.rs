@@ -1,6 +1,6 @@
 //! A dataset as a table of the engine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
@@ -12,37 +12,70 @@ use datafusion::datasource::listing::{
 };
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
-use spicepod::{Dataset, FileSource, Format, Source};
+use spicepod::{Dataset, FileSource, Format};
 use url::Url;
 
 use crate::open_error::OpenFault;
+use crate::opened::locate;
 use crate::probe::Located;
+use crate::s3::S3Dataset;
+
+/// Files, or objects, that make a table together.
+pub(crate) struct Files {
+    url: ListingTableUrl,
+    format: Format,
+    located: Located,
+    /// What they are called where something is wrong with them.
+    shown: PathBuf,
+}
+
+impl Files {
+    /// Those on this node, if they are there.
+    pub(crate) async fn local(dataset: &Dataset, source: &FileSource) -> Result<Self, OpenFault> {
+        let located = locate(dataset, source).await?;
+        let url = location(source.path(), located);
+        Ok(Self {
+            url: url.map_err(|source| OpenFault::Engine { source })?,
+            format: source.format().clone(),
+            located,
+            shown: source.path().to_owned(),
+        })
+    }
+
+    /// Those in a store that the engine knows already.
+    pub(crate) fn remote(objects: &S3Dataset) -> Result<Self> {
+        Ok(Self {
+            url: objects.location()?,
+            format: objects.format().clone(),
+            located: objects.located(),
+            shown: objects.shown().into(),
+        })
+    }
+}
 
 /// Open the files of `dataset`, whose schema is read from them.
 pub(crate) async fn open(
     state: &SessionState,
     dataset: &Dataset,
-    source: &FileSource,
-    located: Located,
+    files: Files,
 ) -> Result<ListingTable, OpenFault> {
-    let path = source.path();
     let malformed = |error: DataFusionError| OpenFault::Malformed {
         dataset: dataset.name().clone(),
-        path: path.to_owned(),
-        format: source.format().as_str(),
+        path: files.shown.clone(),
+        format: files.format.as_str(),
         source: Box::new(error),
     };
-    let url = location(path, located).map_err(malformed)?;
-    let options = listing(state, source.format(), located);
-    let schema = options.infer_schema(state, &url).await.map_err(malformed)?;
+    let options = listing(state, &files.format, files.located);
+    let schema = options.infer_schema(state, &files.url).await;
+    let schema = schema.map_err(malformed)?;
     let schema = without_views(&schema);
     if schema.fields().is_empty() {
         return Err(OpenFault::NoColumns {
             dataset: dataset.name().clone(),
-            path: path.to_owned(),
+            path: files.shown,
         });
     }
-    let config = ListingTableConfig::new(url)
+    let config = ListingTableConfig::new(files.url.clone())
         .with_listing_options(options)
         .with_schema(schema);
     ListingTable::try_new(config).map_err(malformed)
@@ -67,14 +100,10 @@ fn retyped(field: &Field, data_type: DataType) -> FieldRef {
     Arc::new(field.clone().with_data_type(data_type))
 }
 
-/// The texts by which the engine may know the place of `dataset`, as a file or a directory.
-pub(crate) fn locations(dataset: &Dataset) -> impl Iterator<Item = String> {
+/// The texts by which the engine may know the place of files, as a file or a directory.
+pub(crate) fn locations(path: &Path) -> impl Iterator<Item = String> {
     let kinds = [Located::File, Located::Directory].into_iter();
-    let path = match dataset.source() {
-        Source::File(file) => Some(file.path()),
-        Source::S3(_) | Source::Postgres(_) => None,
-    };
-    let urls = kinds.filter_map(move |located| location(path?, located).ok());
+    let urls = kinds.filter_map(|located| location(path, located).ok());
     urls.map(|url| url.as_str().to_owned())
 }
 

@@ -55,19 +55,7 @@ impl AuditLog {
     /// A scheduler answered a request for a secret.
     pub(crate) fn secret_answered(&self, answer: &SecretAnswer<'_>) {
         let Some(writer) = &self.writer else {
-            tracing::info!(
-                target: "audit",
-                outcome = answer.outcome.as_str(),
-                store = answer.store,
-                key = answer.key,
-                executor = %answer.executor,
-                peer = answer.peer.map(ToString::to_string),
-                fingerprint = answer.peer.map(PeerIdentity::fingerprint),
-                remote = answer.remote.map(tracing::field::display),
-                request_id = answer.request_id,
-                "secret asked for"
-            );
-            return;
+            return log(answer);
         };
         let line = Line {
             store: Some(answer.store),
@@ -175,6 +163,21 @@ impl<'a> Line<'a> {
         text.push('\n');
         text
     }
+}
+
+fn log(answer: &SecretAnswer<'_>) {
+    tracing::info!(
+        target: "audit",
+        outcome = answer.outcome.as_str(),
+        store = answer.store,
+        key = answer.key,
+        executor = %answer.executor,
+        peer = answer.peer.map(ToString::to_string),
+        fingerprint = answer.peer.map(PeerIdentity::fingerprint),
+        remote = answer.remote.map(tracing::field::display),
+        request_id = answer.request_id,
+        "secret asked for"
+    );
 }
 
 /// The time as the log writes it.

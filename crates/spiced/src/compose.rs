@@ -63,17 +63,7 @@ pub(crate) async fn run(decided: Decided) -> Result<(), Faults> {
     let listeners = listeners::bind(&config, &mut faults).await;
     Faults::check(faults)?;
     let signals = Signals::install().context("signals cannot be handled")?;
-    let (metrics, registry) = Metrics::new();
-    let node = Node {
-        observer: Arc::new(Observer::new(metrics.clone(), read.audit)),
-        metrics,
-        registry: Arc::new(registry),
-        listeners,
-        runtime: runtime_options(&config.data_dir),
-        secrets: LocalSecrets::new(KubernetesApi::of_this_pod()),
-        shutdown: CancellationToken::new(),
-        started: Instant::now(),
-    };
+    let node = Node::new(&config, listeners, read.audit);
     let (shutdown, observer) = (node.shutdown.clone(), node.observer.clone());
     let ended = until_stopped(signals, shutdown, node.serve(config, read.material)).await;
     observer.audit().finish().await;
@@ -125,6 +115,20 @@ fn spill_directory(data_dir: &Path) -> PathBuf {
 }
 
 impl Node {
+    fn new(config: &NodeConfig, listeners: Listeners, audit: Option<Sink>) -> Node {
+        let (metrics, registry) = Metrics::new();
+        Node {
+            observer: Arc::new(Observer::new(metrics.clone(), audit)),
+            metrics,
+            registry: Arc::new(registry),
+            listeners,
+            runtime: runtime_options(&config.data_dir),
+            secrets: LocalSecrets::new(KubernetesApi::of_this_pod()),
+            shutdown: CancellationToken::new(),
+            started: Instant::now(),
+        }
+    }
+
     async fn serve(self, config: NodeConfig, material: Material) -> anyhow::Result<()> {
         match config.role {
             RoleConfig::Standalone { .. } => {

@@ -27,8 +27,7 @@ pub(crate) struct Metrics {
     pub(crate) commands: Family<CommandLabels, Counter>,
     pub(crate) acknowledgements_ignored: Counter<u64, AtomicU64>,
     pub(crate) denials: Family<DenialLabels, Counter>,
-    pub(crate) secret_answers: Family<SecretLabels, Counter>,
-    pub(crate) audit_lost: Counter,
+    pub(crate) audit: AuditMetrics,
     pub(crate) certificate_not_after: Family<CertificateLabels, Gauge<i64, AtomicI64>>,
     pub(crate) insecure: Gauge<i64, AtomicI64>,
     pub(crate) tasks: Counter<u64, AtomicU64>,
@@ -47,6 +46,13 @@ pub(crate) struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct AccessLabels {
     pub(crate) access: &'static str,
+}
+
+/// What a node counts about who has access to what.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AuditMetrics {
+    pub(crate) secret_answers: Family<SecretLabels, Counter>,
+    pub(crate) lost: Counter,
 }
 
 /// Which handshakes.
@@ -140,8 +146,7 @@ impl Metrics {
             commands: Family::default(),
             acknowledgements_ignored: Counter::default(),
             denials: Family::default(),
-            secret_answers: Family::default(),
-            audit_lost: Counter::default(),
+            audit: AuditMetrics::default(),
             certificate_not_after: Family::default(),
             insecure: Gauge::default(),
             tasks: Counter::default(),
@@ -158,6 +163,7 @@ impl Metrics {
         let mut registry = Registry::default();
         metrics.register_connections(&mut registry);
         metrics.register_security(&mut registry);
+        metrics.register_audit(&mut registry);
         metrics.register_work(&mut registry);
         metrics.register_state(&mut registry);
         metrics.register_control(&mut registry);
@@ -203,21 +209,6 @@ impl Metrics {
             "From the TCP connection to the proven peer, in milliseconds",
             self.handshake_duration.clone(),
         );
-        registry.register(
-            "spiced_authorization_denied",
-            "Calls on the internal port that were denied, by method and role of the caller",
-            self.denials.clone(),
-        );
-        registry.register(
-            "spiced_secret_answers",
-            "Requests of executors for secrets that were answered, by outcome",
-            self.secret_answers.clone(),
-        );
-        registry.register(
-            "spiced_audit_lost",
-            "Audit events that could not be written",
-            self.audit_lost.clone(),
-        );
         registry.register_with_unit(
             "spiced_certificate_not_after_timestamp",
             "When a certificate in use expires, in seconds since the Unix epoch",
@@ -228,6 +219,24 @@ impl Metrics {
             "spiced_insecure_mode",
             "1 while the internal port runs without any protection",
             self.insecure.clone(),
+        );
+    }
+
+    fn register_audit(&self, registry: &mut Registry) {
+        registry.register(
+            "spiced_authorization_denied",
+            "Calls on the internal port that were denied, by method and role of the caller",
+            self.denials.clone(),
+        );
+        registry.register(
+            "spiced_secret_answers",
+            "Requests of executors for secrets that were answered, by outcome",
+            self.audit.secret_answers.clone(),
+        );
+        registry.register(
+            "spiced_audit_lost",
+            "Audit events that could not be written",
+            self.audit.lost.clone(),
         );
     }
 

@@ -37,7 +37,7 @@ impl Observer {
     /// Audit events go to `audit`, or to the log where there is none.
     pub(crate) fn new(metrics: Metrics, audit: Option<Sink>) -> Self {
         Self {
-            audit: AuditLog::start(audit, metrics.audit_lost.clone()),
+            audit: AuditLog::start(audit, metrics.audit.lost.clone()),
             metrics,
             refusals: Repeats::default(),
             denials: Repeats::default(),
@@ -85,7 +85,11 @@ impl SchedulerEvents for Observer {
         let labels = SecretLabels {
             outcome: answer.outcome.as_str(),
         };
-        self.metrics.secret_answers.get_or_create(&labels).inc();
+        self.metrics
+            .audit
+            .secret_answers
+            .get_or_create(&labels)
+            .inc();
         self.audit.secret_answered(answer);
     }
 

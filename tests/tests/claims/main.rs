@@ -15,6 +15,7 @@ mod renewal;
 mod rows;
 mod secrets;
 mod shuffle;
+mod sources;
 mod startup;
 mod status;
 mod tables;

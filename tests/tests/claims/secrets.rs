@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use arrow::array::RecordBatch;
 use cluster_proto::pb;
 use cluster_proto::pb::cluster_service_client::ClusterServiceClient;
-use cluster_test::{Launch, Leaf, Listener, Node, S3Server, SqlClient};
+use cluster_test::{Launch, Leaf, Listener, LogLine, Node, S3Server, SqlClient};
 use cluster_tls::Role;
 use tokio::time::timeout;
 use tonic::{Response, Status};
@@ -59,16 +59,37 @@ impl Vault {
         self.fixture.directory().join(place)
     }
 
-    async fn scheduler(&self, more: &[&str]) -> Result<Node> {
+    /// Changes the manifest, before a scheduler reads it.
+    fn edit(&self, edit: impl FnOnce(String) -> String) -> Result<()> {
+        let path = self.fixture.manifest();
+        let manifest = fs::read_to_string(&path)?;
+        Ok(fs::write(&path, edit(manifest))?)
+    }
+
+    /// How a scheduler is started, with `more` than the usual arguments.
+    fn scheduler_launch(&self, more: &[&str]) -> Result<Launch> {
         let leaf = Leaf::new("scheduler1").with_role(Role::Scheduler);
         let paths = self.fixture.pki().write("scheduler1", &leaf)?;
         let arguments = self.fixture.scheduler_with(paths);
-        Node::start(self.fixture.launch(&arguments, more)).await
+        Ok(self.fixture.launch(&arguments, more))
     }
 
+    async fn scheduler(&self, more: &[&str]) -> Result<Node> {
+        Node::start(self.scheduler_launch(more)?).await
+    }
+
+    /// How an executor is started.
     fn executor(&self, scheduler: &Node) -> Result<Launch> {
         let arguments = self.fixture.executor_of(scheduler)?;
         Ok(self.fixture.launch(&arguments, &[]))
+    }
+
+    /// Starts an executor, which takes tasks when this ends.
+    async fn join(&self, scheduler: &Node, executor: Launch) -> Result<Node> {
+        let executor = Node::start(executor).await?;
+        let connected = |line: &LogLine| line.message() == "executor connected";
+        scheduler.log().wait_for(connected, PATIENCE).await?;
+        Ok(executor)
     }
 
     fn caller(&self, scheduler: &Node, leaf: &Leaf) -> Result<Caller> {
@@ -95,11 +116,11 @@ async fn expand(caller: &Caller, store: &str, key: &str) -> Result<Answer> {
 
 type Answer = Result<Response<pb::ExpandSecretResponse>, Status>;
 
-/// The rows of the table, by any executor.
-async fn counts_three(scheduler: &Node) -> Result<()> {
+/// Reads the three rows of a table, by any executor.
+async fn reads_three(scheduler: &Node, table: &str) -> Result<()> {
     let flight = scheduler.address(Listener::Flight)?;
-    let sql = "SELECT n FROM numbers";
-    let rows = SqlClient::connect(flight).await?.query(sql).await?;
+    let sql = format!("SELECT n FROM {table}");
+    let rows = SqlClient::connect(flight).await?.query(&sql).await?;
     let rows: usize = rows.iter().map(RecordBatch::num_rows).sum();
     ensure!(rows == 3, "{rows} rows");
     Ok(())

@@ -17,8 +17,8 @@ struct Word {
 const WORDS: [Word; 7] = [
     Word {
         text: "ClientConfig::builder",
-        allowed: in_cluster_tls,
-        reason: "rustls is configured in cluster-tls alone (I1)",
+        allowed: |path| in_cluster_tls(path) || path == TOWARDS_DATABASES,
+        reason: "rustls is configured in cluster-tls alone, and towards databases (I1)",
     },
     Word {
         text: "ServerConfig::builder",
@@ -27,7 +27,9 @@ const WORDS: [Word; 7] = [
     },
     Word {
         text: "danger",
-        allowed: |path| in_cluster_tls(path) || path.starts_with("crates/spiced/"),
+        allowed: |path| {
+            in_cluster_tls(path) || path.starts_with("crates/spiced/") || path == TOWARDS_DATABASES
+        },
         reason: "weakening TLS is for the flag handling of spiced alone",
     },
     Word {
@@ -51,6 +53,10 @@ const WORDS: [Word; 7] = [
         reason: ONLY_THE_ENGINE,
     },
 ];
+
+/// TLS with servers that prove themselves to roots of their own. Its verifier of any certificate is
+/// for connections that the password exchange is bound to.
+const TOWARDS_DATABASES: &str = "crates/spice-runtime/src/postgres/tls.rs";
 
 const ONLY_THE_ENGINE: &str = "only the engine adapters name the distributed query engine (I14)";
 
@@ -171,6 +177,11 @@ mod tests {
     fn a_tls_configuration_is_made_in_its_room_and_nowhere_else() {
         let text = "fn f() {\n    rustls::ClientConfig::builder_with_provider(provider);\n}";
         assert!(broken_at("crates/cluster-tls/src/verify.rs", text).is_empty());
+        assert!(broken_at(TOWARDS_DATABASES, text).is_empty());
+        assert_eq!(
+            broken_at("crates/spice-runtime/src/postgres.rs", text).len(),
+            1
+        );
         let broken = broken_at("crates/public-api/src/flight.rs", text);
         assert_eq!(broken.len(), 1);
         assert!(

@@ -9,6 +9,8 @@ use cluster_tls::Role;
 use cluster_tls::tonic::{NodeTransport, Security};
 use datafusion::prelude::SessionConfig;
 
+use super::codec::TaskCodec;
+
 /// The scheduler's settings, with `work_available` called whenever an executor should poll.
 pub(super) fn scheduler(
     node_id: &NodeId,
@@ -36,6 +38,7 @@ pub(super) fn scheduler(
         })),
         use_tls: transport.security() == Security::Mutual,
         job_id_generator: Some(Arc::new(RandomJobIds)),
+        override_physical_codec: Some(Arc::new(TaskCodec::default())),
         on_work_available: Some(Arc::new(move |_| work_available())),
         ..SchedulerConfig::default()
     }

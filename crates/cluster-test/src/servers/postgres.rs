@@ -13,6 +13,7 @@ use tokio_postgres::{Config, NoTls};
 
 use super::process::Process;
 use super::random_word;
+use crate::log::LogLine;
 use crate::pki::Issued;
 
 /// A running server with one empty database, and one user who owns it by a password that no other
@@ -93,6 +94,22 @@ impl PostgresServer {
         client.batch_execute(sql).await?;
         drop(client);
         Ok(connection.await??)
+    }
+
+    /// Changes how a server with TLS asks who somebody is, to `password` or `trust` for example.
+    ///
+    /// # Errors
+    ///
+    /// When its files cannot be written, or it does not read them.
+    pub async fn authenticate_by(&self, method: &str) -> Result<()> {
+        let rules = TLS_ALONE.replace(
+            "hostssl all all 127.0.0.1/32 scram-sha-256",
+            &format!("hostssl all all 127.0.0.1/32 {method}"),
+        );
+        fs::write(self.directory.path().join("hba.conf"), rules)?;
+        self.execute("SELECT pg_reload_conf()").await?;
+        let reloaded = |line: &LogLine| line.raw().contains("reloading configuration files");
+        self.process.wait_for(reloaded).await.map(drop)
     }
 
     /// Keeps it from taking connections, which stay open and are not answered.

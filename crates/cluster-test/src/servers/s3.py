@@ -45,7 +45,7 @@ def header(environ, name):
 
 def canonical_query(query):
     pairs = [part.partition("=") for part in query.split("&") if part]
-    decoded = [tuple(map(urllib.parse.unquote, (name, value))) for name, _, value in pairs]
+    decoded = [tuple(map(urllib.parse.unquote_plus, (name, value))) for name, _, value in pairs]
     quoted = [tuple(urllib.parse.quote(it, safe="-_.~") for it in pair) for pair in decoded]
     return "&".join(f"{name}={value}" for name, value in sorted(quoted))
 

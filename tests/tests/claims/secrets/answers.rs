@@ -4,12 +4,12 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use cluster_proto::{REQUEST_ID_HEADER, pb};
-use cluster_test::{Leaf, LogLine, Node, NodeArguments, Protection};
+use cluster_test::{Launch, Leaf, LogLine, Node, NodeArguments, Protection};
 use cluster_tls::Role;
 use prost::Message;
 use tonic::{Code, Status};
 
-use super::{Vault, counts_three, executor_leaf, expand};
+use super::{Vault, executor_leaf, expand, reads_three};
 use crate::authorization::calls::ensure_denied;
 use crate::fixture::PATIENCE;
 
@@ -159,8 +159,39 @@ async fn requests_that_are_too_long_or_no_requests_are_refused() -> Result<()> {
 async fn an_executor_works_with_the_secrets_of_its_scheduler() -> Result<()> {
     let vault = Vault::new().await?;
     let scheduler = vault.scheduler(&[]).await?;
-    let _executor = Node::start(vault.executor(&scheduler)?).await?;
-    counts_three(&scheduler).await
+    let executor = vault.executor(&scheduler)?;
+    let _executor = vault.join(&scheduler, executor).await?;
+    reads_three(&scheduler, "numbers").await
+}
+
+#[tokio::test]
+async fn an_executor_asks_its_scheduler_and_not_its_own_environment() -> Result<()> {
+    let vault = Vault::new().await?;
+    let keys = vault.bucket.credentials();
+    // One comes from the environment of the scheduler, the other from the file beside it.
+    vault.put(".env", &format!("CLAIMS_KEY='{}'\n", keys.access_key_id))?;
+    vault.edit(|manifest| {
+        let stores = "secrets:\n  - {from: env, name: env, params: {file_path: .env}}\n";
+        let manifest = manifest.replace("secrets:\n", stores);
+        let manifest = manifest.replace("vault:s3.key", "env:CLAIMS_KEY");
+        manifest.replace("vault:s3.secret", "env:CLAIMS_SECRET")
+    })?;
+    let launch = vault.scheduler_launch(&[])?;
+    let scheduler = in_environment(launch, "CLAIMS_SECRET", &keys.secret_access_key);
+    let scheduler = Node::start(scheduler).await?;
+    let executor = in_environment(vault.executor(&scheduler)?, "CLAIMS_SECRET", "wrong");
+    let _executor = vault.join(&scheduler, executor).await?;
+    reads_three(&scheduler, "numbers").await
+}
+
+fn in_environment(launch: Launch, name: &str, value: &str) -> Launch {
+    let mut arguments = vec![format!("{name}={value}").into(), launch.program.into()];
+    arguments.extend(launch.arguments);
+    Launch {
+        program: "env".into(),
+        arguments,
+        ..launch
+    }
 }
 
 #[tokio::test]

@@ -133,11 +133,8 @@ async fn a_full_disk_stops_nothing_and_is_counted() -> Result<()> {
 #[tokio::test]
 async fn a_file_that_cannot_be_opened_is_a_fault_of_the_start() -> Result<()> {
     let vault = Vault::new().await?;
-    let leaf = Leaf::new("scheduler1").with_role(Role::Scheduler);
-    let paths = vault.fixture.pki().write("scheduler1", &leaf)?;
-    let arguments = vault.fixture.scheduler_with(paths);
-    let flags = ["--audit-log", "/nowhere/audit.jsonl"];
-    let (status, log) = Node::run_to_end(vault.fixture.launch(&arguments, &flags)).await?;
+    let launch = vault.scheduler_launch(&["--audit-log", "/nowhere/audit.jsonl"])?;
+    let (status, log) = Node::run_to_end(launch).await?;
     let told = log.tail(usize::MAX);
     ensure!(
         !status.success() && told.contains("/nowhere/audit.jsonl"),

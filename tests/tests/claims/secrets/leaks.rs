@@ -10,26 +10,34 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::sql::client::FlightSqlServiceClient;
-use cluster_test::{Launch, Listener, LogLine, Node};
+use cluster_test::{Launch, Listener, LogLine, Node, PostgresServer};
 use futures::TryStreamExt;
 use tonic::transport::Endpoint;
 
 use super::search::Search;
-use super::{Vault, counts_three};
+use super::{Vault, reads_three};
 use crate::fixture::PATIENCE;
 
 #[tokio::test]
-async fn an_executor_has_the_keys_of_a_bucket_in_its_memory_alone() -> Result<()> {
+async fn an_executor_has_keys_and_passwords_in_its_memory_alone() -> Result<()> {
     let vault = Vault::new().await?;
+    let database = PostgresServer::start().await?;
+    let people = "CREATE TABLE people (n bigint); INSERT INTO people VALUES (1), (2), (3)";
+    database.execute(people).await?;
+    vault.put("vault/pg.pass", database.password())?;
+    let people = PEOPLE.replace("PORT", &database.port().to_string());
+    vault.edit(|manifest| manifest + &people)?;
     let scheduler = vault.scheduler(&[]).await?;
-    let executor = Node::start(vault.executor(&scheduler)?).await?;
-    counts_three(&scheduler).await?;
+    let executor = vault.executor(&scheduler)?;
+    let executor = vault.join(&scheduler, executor).await?;
+    reads_three(&scheduler, "numbers").await?;
+    reads_three(&scheduler, "people").await?;
     // As long as nobody reads the rest of a large result, it lies in shuffle files.
     let mut result = large_result(&scheduler).await?;
     ensure!(result.try_next().await?.is_some());
 
-    let keys = vault.bucket.credentials();
-    let mut search = Search::new(&[&keys.secret_access_key])?;
+    let secret = &vault.bucket.credentials().secret_access_key;
+    let mut search = Search::new(&[secret, database.password()])?;
     search.process(&executor)?;
     search.process(&scheduler)?;
     search.directory(&vault.path("scheduler1-data"))?;
@@ -39,9 +47,9 @@ async fn an_executor_has_the_keys_of_a_bucket_in_its_memory_alone() -> Result<()
     search.directory(&vault.path("executor1-data"))?;
     ensure!(search.findings.is_empty(), "{:?}", search.findings);
 
-    // The same search finds it where it is.
+    // The same search finds both where they are.
     search.directory(&vault.path("vault"))?;
-    ensure!(search.findings.len() == 1, "{:?}", search.findings);
+    ensure!(search.findings.len() == 2, "{:?}", search.findings);
     Ok(())
 }
 
@@ -69,8 +77,9 @@ async fn a_crash_leaves_no_memory_behind() -> Result<()> {
     let directory = vault.path("crash");
     fs::create_dir(&directory)?;
     let launch = vault.executor(&scheduler)?;
-    let mut executor = Node::start(in_directory_with_cores(launch, &directory)).await?;
-    counts_three(&scheduler).await?;
+    let launch = in_directory_with_cores(launch, &directory);
+    let mut executor = vault.join(&scheduler, launch).await?;
+    reads_three(&scheduler, "numbers").await?;
     let id = executor.process_id().context("no process")?;
     let limits = fs::read_to_string(format!("/proc/{id}/limits"))?;
     let cores = limits
@@ -107,5 +116,18 @@ fn in_directory_with_cores(launch: Launch, directory: &Path) -> Launch {
         ..launch
     }
 }
+
+/// A table of the database, whose password is where the keys of the bucket are.
+const PEOPLE: &str = "
+  - name: people
+    from: postgres:people
+    params:
+      pg_host: 127.0.0.1
+      pg_port: PORT
+      pg_db: postgres
+      pg_user: keeper
+      pg_pass: ${vault:pg.pass}
+      pg_sslmode: disable
+";
 
 const ABRT: i32 = 6;

@@ -1,0 +1,186 @@
+//! Why a database gave no rows, told without what it should not have repeated.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use tokio_postgres::error::SqlState;
+
+/// Why a database gave no rows. No variant holds a value of a parameter.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostgresError {
+    /// No connection, or one that broke.
+    #[error("the database cannot be reached: {reason}")]
+    Unreachable {
+        /// What the network or TLS said.
+        reason: String,
+    },
+    /// A server that is silent.
+    #[error("the database did not answer within {seconds} s")]
+    Silent {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// A server that does not know the user or the password. Its own words repeat the user.
+    #[error(
+        "the database refuses the user or the password ({code}); check `pg_user` and `pg_pass`"
+    )]
+    Refused {
+        /// The code of the refusal.
+        code: String,
+    },
+    /// A server without the database. Its own words repeat the name.
+    #[error("the server has no such database ({code}); check `pg_db`")]
+    NoDatabase {
+        /// The code of the refusal.
+        code: String,
+    },
+    /// A server that proves by no certificate and by no password exchange who it is.
+    #[error(
+        "the server cannot prove who it is: with `pg_sslmode: require` it must know the password \
+         by SCRAM and bind it to the connection; give `verify-full` and its root certificate instead"
+    )]
+    Unbound,
+    /// Something that the server refuses about a statement.
+    #[error("the database refuses: {message} ({code})")]
+    Statement {
+        /// Its words.
+        message: String,
+        /// Their code.
+        code: String,
+    },
+    /// No such table, or none that the user may see.
+    #[error("there is no table {schema}.{table} that the user may see; check `from`")]
+    NoTable {
+        /// Its schema.
+        schema: String,
+        /// Its name.
+        table: String,
+    },
+    /// A column whose type has no equal here.
+    #[error(
+        "the column `{column}` has the type {type_name}, which this version does not read; read a \
+         view without it, or with a cast to text"
+    )]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type in the database.
+        type_name: String,
+    },
+    /// A value that its column cannot hold here.
+    #[error("the column `{column}` holds {value}, which has no equal here")]
+    Value {
+        /// The column.
+        column: String,
+        /// What kind of value.
+        value: &'static str,
+    },
+    /// A column changed after its table was opened.
+    #[error("the column `{column}` has another type than it had; start the node again")]
+    OtherType {
+        /// The column.
+        column: String,
+    },
+    /// The table changed after it was opened.
+    #[error("the columns of {dataset} are not those that it was opened with; start the node again")]
+    Changed {
+        /// The dataset.
+        dataset: String,
+    },
+    /// A host that is none.
+    #[error("`pg_host` is neither a host name nor an address")]
+    Host,
+    /// Roots that cannot be used.
+    #[error("`pg_sslrootcert` {reason}")]
+    Roots {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// A file of roots that cannot be read.
+    #[error("cannot read {}, which `pg_sslrootcert` names", path.display())]
+    RootsFile {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl PostgresError {
+    /// The text with the texts of its causes.
+    pub(crate) fn told(&self) -> String {
+        match self.source() {
+            Some(source) => format!("{self}: {source}"),
+            None => self.to_string(),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for PostgresError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        if let Some(refusal) = error.as_db_error() {
+            return refused(refusal.code(), refusal.message());
+        }
+        let reason = innermost(&error);
+        if reason.contains("channel binding") {
+            return Self::Unbound;
+        }
+        Self::Unreachable { reason }
+    }
+}
+
+fn refused(code: &SqlState, message: &str) -> PostgresError {
+    let class = code.code().get(..2).unwrap_or_default();
+    let number = code.code().to_owned();
+    match class {
+        "28" => PostgresError::Refused { code: number },
+        "3D" => PostgresError::NoDatabase { code: number },
+        _ => PostgresError::Statement {
+            message: message.to_owned(),
+            code: number,
+        },
+    }
+}
+
+/// The layers above repeat each other.
+fn innermost(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_repeats_neither_the_user_nor_the_database() {
+        let refusals = [
+            (
+                SqlState::INVALID_PASSWORD,
+                "password authentication failed for user \"keeper\"",
+            ),
+            (
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                "no pg_hba.conf entry for \"keeper\"",
+            ),
+            (
+                SqlState::INVALID_CATALOG_NAME,
+                "database \"keeper\" does not exist",
+            ),
+        ];
+        for (code, words) in refusals {
+            let told = refused(&code, words).to_string();
+            assert!(!told.contains("keeper"), "{told}");
+            assert!(told.contains(code.code()), "{told}");
+        }
+        let told = refused(&SqlState::DIVISION_BY_ZERO, "division by zero").to_string();
+        assert_eq!(told, "the database refuses: division by zero (22012)");
+    }
+}
