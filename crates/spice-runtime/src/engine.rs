@@ -9,6 +9,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+use crate::history::{Asked, ClientProtocol, QuerySpan};
 use crate::placement::{Placement, placement};
 use crate::query_error::QueryError;
 use crate::runtime::Runtime;
@@ -19,7 +20,8 @@ use crate::{complexity, statement};
 /// The composition of a scheduler brings one; a node without one runs every query itself.
 #[async_trait]
 pub trait Distributor: fmt::Debug + Send + Sync + 'static {
-    /// Run `plan`, which was made in `session` and has been neither analyzed nor optimized.
+    /// Run `plan`, which was made in `session` and has been neither analyzed nor optimized, as a
+    /// part of `span`.
     ///
     /// # Errors
     ///
@@ -32,14 +34,17 @@ pub trait Distributor: fmt::Debug + Send + Sync + 'static {
         &self,
         session: SessionContext,
         plan: LogicalPlan,
+        span: &QuerySpan,
     ) -> Result<SendableRecordBatchStream, QueryError>;
 }
 
-/// Where queries enter: plans them, decides where they run, and gives their rows.
+/// Where queries enter: plans them, decides where they run, and gives their rows. Each leaves a
+/// record in the history of its runtime, if there is one.
 #[derive(Debug, Clone)]
 pub struct SqlEngine {
     runtime: Arc<Runtime>,
     distributor: Option<Arc<dyn Distributor>>,
+    protocol: Option<ClientProtocol>,
 }
 
 impl SqlEngine {
@@ -49,6 +54,7 @@ impl SqlEngine {
         SqlEngine {
             runtime,
             distributor: None,
+            protocol: None,
         }
     }
 
@@ -58,6 +64,16 @@ impl SqlEngine {
         SqlEngine {
             runtime,
             distributor: Some(distributor),
+            protocol: None,
+        }
+    }
+
+    /// The same engine for statements that come in over `protocol`, as their records tell.
+    #[must_use]
+    pub fn over(&self, protocol: ClientProtocol) -> Self {
+        SqlEngine {
+            protocol: Some(protocol),
+            ..self.clone()
         }
     }
 
@@ -74,6 +90,17 @@ impl SqlEngine {
     /// [`QueryError::Invalid`] for wrong SQL, [`QueryError::Unsupported`] for a statement that
     /// changes something or that takes parameters.
     pub async fn plan(&self, sql: &str) -> Result<PlannedQuery, QueryError> {
+        let asked = Asked::now(sql, self.protocol);
+        let mut span = QuerySpan::begin(self.runtime.history(), asked.clone());
+        let planned = self.planned(sql, asked).await;
+        match &planned {
+            Ok(_) => span.discard(),
+            Err(error) => span.fail(error),
+        }
+        planned
+    }
+
+    async fn planned(&self, sql: &str, asked: Asked) -> Result<PlannedQuery, QueryError> {
         let session = self.runtime.session();
         let state = session.state();
         let plan = read_only_plan(&state, sql).await?;
@@ -88,6 +115,7 @@ impl SqlEngine {
             placement: placement(&plan)?,
             session,
             plan,
+            asked,
         })
     }
 
@@ -105,13 +133,28 @@ impl SqlEngine {
         &self,
         query: PlannedQuery,
     ) -> Result<SendableRecordBatchStream, QueryError> {
+        let mut span = QuerySpan::begin(self.runtime.history(), query.asked.clone());
+        match self.rows(query, &span).await {
+            Ok(rows) => Ok(span.watch(rows)),
+            Err(error) => {
+                span.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn rows(
+        &self,
+        query: PlannedQuery,
+        span: &QuerySpan,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
         let PlannedQuery { session, plan, .. } = query;
-        if let Placement::WithTheData(locations) = &query.placement {
+        if let Some(locations) = query.placement.locations() {
             self.runtime.check_present(locations).await?;
         }
         match (&self.distributor, query.placement) {
             (Some(distributor), Placement::WithTheData(_)) => {
-                distributor.execute(session, plan).await
+                distributor.execute(session, plan, span).await
             }
             _ => run_here(&session, plan).await,
         }
@@ -125,6 +168,7 @@ pub struct PlannedQuery {
     plan: LogicalPlan,
     schema: SchemaRef,
     placement: Placement,
+    asked: Asked,
 }
 
 impl PlannedQuery {

@@ -3,7 +3,7 @@
 //! [`Runtime::open`] turns an [`App`](spicepod::App) into tables, or says everything that is
 //! wrong with its data at once. [`SqlEngine`] turns SQL text into rows and decides where a query
 //! runs: what reads no dataset runs here, the rest goes to the [`Distributor`], if there is one.
-//! SQL is read-only.
+//! SQL is read-only, and what was asked is a table itself: see [`TaskHistory`].
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -24,6 +24,7 @@
 
 mod complexity;
 mod engine;
+mod history;
 mod open_error;
 mod placement;
 mod probe;
@@ -36,8 +37,11 @@ mod table;
 mod views;
 
 pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
+pub use crate::history::{
+    ClientProtocol, HistoryPeers, PeerHistory, QuerySpan, SpanContext, TaskHistory, TaskRecord,
+};
 pub use crate::open_error::{OpenError, OpenFault};
 pub use crate::query_error::QueryError;
-pub use crate::runtime::{Runtime, TableEntry, TableKind};
+pub use crate::runtime::{OwnTable, Runtime, TableEntry, TableKind};
 pub use crate::session::{CATALOG, RuntimeOptions};
 pub use crate::survey::TableState;

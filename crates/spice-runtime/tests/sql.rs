@@ -16,7 +16,7 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt as _;
 use spice_runtime::{
-    Distributor, OpenFault, QueryError, Runtime, RuntimeOptions, SqlEngine, TableKind,
+    Distributor, OpenFault, QueryError, QuerySpan, Runtime, RuntimeOptions, SqlEngine, TableKind,
 };
 use spicepod::App;
 use tempfile::TempDir;
@@ -434,6 +434,7 @@ impl Distributor for Elsewhere {
         &self,
         session: SessionContext,
         plan: LogicalPlan,
+        _span: &QuerySpan,
     ) -> Result<SendableRecordBatchStream, QueryError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let frame = session.execute_logical_plan(plan).await?;
