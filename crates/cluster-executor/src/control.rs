@@ -1,5 +1,6 @@
 //! The control stream to one scheduler: heartbeats up, hints and commands down, for ever.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cluster_proto::{ExecutorRun, pb};
@@ -14,6 +15,7 @@ use tonic::{Status, Streaming};
 use crate::backoff::Backoff;
 use crate::boot::causes;
 use crate::engine::Engine;
+use crate::metrics::{self, MetricsSource};
 use pb::cluster_service_client::ClusterServiceClient;
 use pb::executor_control_message::Message as Report;
 use pb::scheduler_control_message::Message as Command;
@@ -25,6 +27,7 @@ pub(crate) struct ControlLink {
     pub(crate) transport: NodeTransport,
     pub(crate) run: ExecutorRun,
     pub(crate) engine: Engine,
+    pub(crate) metrics: Arc<dyn MetricsSource>,
 }
 
 type Commands = Streaming<pb::SchedulerControlMessage>;
@@ -102,7 +105,7 @@ impl ControlLink {
                     }
                 }
                 command = commands.message() => match command {
-                    Ok(Some(command)) => self.obey(command).await,
+                    Ok(Some(command)) => self.obey(command, reports).await,
                     Ok(None) => return End::Renewed,
                     Err(status) => return End::Broken(causes(&status)),
                 },
@@ -126,10 +129,15 @@ impl ControlLink {
         Ok(())
     }
 
-    async fn obey(&self, command: pb::SchedulerControlMessage) {
+    async fn obey(&self, command: pb::SchedulerControlMessage, reports: &Reports) {
         match command.message {
             Some(Command::PollNow(_)) => self.engine.poll_now(),
             Some(Command::CancelTasks(cancel)) => self.engine.cancel(&cancel.tasks).await,
+            Some(Command::RequestMetrics(request)) => {
+                let answer = Report::Metrics(metrics::answer(&self.metrics, request));
+                // Where the stream takes nothing more, heartbeats find that out and end it.
+                let _ = timeout(SEND_TIMEOUT, reports.send(self.report(answer))).await;
+            }
             // Commands of features that this executor does not have; a scheduler of this
             // version sends none of them.
             Some(_) => tracing::warn!(scheduler = %self.scheduler, "command not understood"),

@@ -18,6 +18,7 @@ use crate::boot::{self, BootError};
 use crate::control::ControlLink;
 use crate::engine::{Engine, EngineOptions};
 use crate::events::ExecutorEvents;
+use crate::metrics::MetricsSource;
 
 /// What an executor is made from.
 pub struct ExecutorOptions {
@@ -37,6 +38,8 @@ pub struct ExecutorOptions {
     pub decisions: Arc<dyn Decisions>,
     /// Told of tasks.
     pub events: Arc<dyn ExecutorEvents>,
+    /// This node's metrics, for schedulers.
+    pub metrics: Arc<dyn MetricsSource>,
 }
 
 /// An executor whose datasets are open: it may take tasks.
@@ -47,6 +50,7 @@ pub struct Executor {
     authorizer: Authorizer,
     runtime: Arc<Runtime>,
     engine: Engine,
+    metrics: Arc<dyn MetricsSource>,
 }
 
 impl Executor {
@@ -86,6 +90,7 @@ impl Executor {
             authorizer: Authorizer::new(options.decisions),
             runtime: Arc::new(opened.runtime),
             engine,
+            metrics: options.metrics,
         })
     }
 
@@ -139,6 +144,7 @@ impl Executor {
             transport: self.transport.clone(),
             run: self.run.clone(),
             engine: self.engine.clone(),
+            metrics: self.metrics.clone(),
         };
         links.spawn(control.keep(stop.clone()));
         let engine = self.engine.clone();

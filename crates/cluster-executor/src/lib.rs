@@ -13,8 +13,10 @@ mod control;
 mod engine;
 mod events;
 mod executor;
+mod metrics;
 
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use boot::BootError;
 pub use events::{ExecutorEvents, TaskReport};
 pub use executor::{Executor, ExecutorOptions};
+pub use metrics::MetricsSource;

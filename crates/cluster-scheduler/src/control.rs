@@ -106,6 +106,22 @@ impl ControlStreams {
         }
     }
 
+    /// Tells the open stream of `id` from others of it.
+    pub(crate) fn generation(&self, id: &NodeId) -> Option<u64> {
+        self.lock().get(id).map(|handle| handle.generation)
+    }
+
+    /// Asks an executor for its metrics, and gives the stream that it is asked over; `None` where
+    /// it takes no command.
+    pub(crate) fn request_metrics(&self, id: &NodeId, request_id: &str) -> Option<u64> {
+        let handle = self.lock().get(id).cloned()?;
+        let command = Command::RequestMetrics(pb::RequestMetrics {
+            request_id: request_id.to_owned(),
+        });
+        handle.commands.try_send(command).ok()?;
+        Some(handle.generation)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Handle>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,6 +8,7 @@ mod job;
 mod progress;
 mod reports;
 mod results;
+mod task_spans;
 mod unions;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use ballista_scheduler::scheduler_server::SchedulerServer;
 use cluster_proto::{ExecutorRun, NodeId, pb};
 use cluster_tls::tonic::{Authorizer, NodeTransport};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use spice_runtime::Distributor;
+use spice_runtime::{Distributor, TaskHistory};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::control::ControlStreams;
 use crate::members::Members;
 use guard::GuardedSchedulerGrpc;
+use task_spans::TaskSpans;
 
 type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
@@ -39,6 +41,7 @@ pub(crate) struct Engine {
     transport: NodeTransport,
     streams: Arc<ControlStreams>,
     tasks: TaskTracker,
+    spans: Arc<TaskSpans>,
     /// Counts the executors that left; jobs that run meanwhile start over.
     losses: Arc<watch::Sender<u64>>,
 }
@@ -50,6 +53,7 @@ impl Engine {
         transport: NodeTransport,
         streams: Arc<ControlStreams>,
         tasks: TaskTracker,
+        history: TaskHistory,
     ) -> Result<Self, EngineError> {
         let hints = streams.clone();
         let config = Arc::new(config::scheduler(node_id, &transport, move || {
@@ -68,6 +72,7 @@ impl Engine {
             transport,
             streams,
             tasks,
+            spans: TaskSpans::new(history),
             losses: Arc::default(),
         })
     }
@@ -82,6 +87,7 @@ impl Engine {
             self.server.clone(),
             authorizer,
             members,
+            self.spans.clone(),
         ))
         .max_decoding_message_size(config::MESSAGE_LIMIT_BYTES)
         .max_encoding_message_size(config::MESSAGE_LIMIT_BYTES)
@@ -102,6 +108,7 @@ impl Engine {
         if let Err(status) = self.server.executor_stopped(request).await {
             tracing::warn!(executor = %run, error = %status, "executor not removed from the engine");
         }
+        self.spans.executor_left(run);
         self.losses.send_modify(|losses| *losses += 1);
     }
 

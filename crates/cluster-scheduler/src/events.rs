@@ -1,5 +1,7 @@
 use cluster_proto::NodeId;
 
+use crate::peers::Missing;
+
 /// What a scheduler tells its composition, in meaning rather than metric names. Must not block.
 pub trait SchedulerEvents: Send + Sync + 'static {
     /// An executor opened its control stream; `connected` executors have one now.
@@ -11,4 +13,8 @@ pub trait SchedulerEvents: Send + Sync + 'static {
 
     /// An executor announced its end, or did not come back in time: its tasks go to others.
     fn executor_left(&self, id: &NodeId, reason: &str);
+
+    /// Another scheduler gave no task history to a query that shows all of it; the query goes on
+    /// and shows the gap.
+    fn history_missing(&self, peer: &NodeId, missing: &Missing);
 }

@@ -6,6 +6,9 @@
 //! a guard. Every method of both has a row in one authorization table, and every handler needs
 //! the permit of its row.
 //!
+//! What runs is recorded, and shared with the other schedulers, as are metrics: each node is asked
+//! within a bound, and one that does not answer is told of rather than waited for.
+//!
 //! Queries enter through [`Scheduler::distributor`], in process: no client ever speaks to the
 //! internal port.
 
@@ -14,11 +17,16 @@ mod cluster_service;
 mod control;
 mod engine;
 mod events;
+mod history;
 mod members;
+mod metrics;
+mod peers;
 mod scheduler;
 mod status;
 
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use events::SchedulerEvents;
 pub use members::MemberSummary;
+pub use metrics::{MetricsSource, NodeMetrics};
+pub use peers::Missing;
 pub use scheduler::{Scheduler, SchedulerOptions, StartError};

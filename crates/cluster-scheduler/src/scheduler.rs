@@ -4,7 +4,7 @@ use std::time::Duration;
 use cluster_proto::NodeId;
 use cluster_proto::pb::cluster_service_server::ClusterServiceServer;
 use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport, server_builder};
-use spice_runtime::Distributor;
+use spice_runtime::{Distributor, TaskHistory};
 use spicepod::App;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -19,7 +19,10 @@ use crate::cluster_service::{ClusterServiceState, GuardedClusterService};
 use crate::control::ControlStreams;
 use crate::engine::Engine;
 use crate::events::SchedulerEvents;
+use crate::history::SharedHistory;
 use crate::members::{MemberSummary, Members};
+use crate::metrics::{MetricsRequests, MetricsSource, NodeMetrics};
+use crate::peers::{PeerSchedulers, Peers};
 
 /// What a scheduler is made from.
 pub struct SchedulerOptions {
@@ -33,6 +36,10 @@ pub struct SchedulerOptions {
     pub decisions: Arc<dyn Decisions>,
     /// Told of what happens to executors.
     pub events: Arc<dyn SchedulerEvents>,
+    /// Where tasks are recorded, which other schedulers may ask, and which asks them.
+    pub history: TaskHistory,
+    /// This node's metrics, for other schedulers.
+    pub metrics: Arc<dyn MetricsSource>,
 }
 
 /// A scheduler: cluster state, services of the internal port, and the way queries enter.
@@ -42,6 +49,7 @@ pub struct Scheduler {
     transport: NodeTransport,
     members: Arc<Members>,
     engine: Engine,
+    peers: PeerSchedulers,
     state: Arc<ClusterServiceState>,
 }
 
@@ -60,9 +68,15 @@ impl Scheduler {
             options.transport.clone(),
             streams.clone(),
             tasks.clone(),
+            options.history.clone(),
         )
         .await
         .map_err(|source| StartError(Box::new(source)))?;
+        let peers = PeerSchedulers::new(Arc::new(Alone), options.transport.clone());
+        options.history.share_with(Arc::new(SharedHistory {
+            peers: peers.clone(),
+            events: options.events.clone(),
+        }));
         let state = Arc::new(ClusterServiceState {
             node_id: options.node_id,
             app: options.app,
@@ -70,6 +84,9 @@ impl Scheduler {
             streams,
             engine: engine.clone(),
             events: options.events,
+            history: options.history,
+            metrics: options.metrics,
+            metrics_requests: MetricsRequests::default(),
             shutdown: CancellationToken::new(),
             tasks,
         });
@@ -78,6 +95,7 @@ impl Scheduler {
             transport: options.transport,
             members,
             engine,
+            peers,
             state,
         })
     }
@@ -90,6 +108,11 @@ impl Scheduler {
     /// The executors whose control stream is open.
     pub fn executors(&self) -> Vec<MemberSummary> {
         self.members.connected()
+    }
+
+    /// The metrics of the other schedulers and of the executors of this one, within two seconds.
+    pub async fn cluster_metrics(&self) -> Vec<NodeMetrics> {
+        self.state.gather_metrics(&self.peers).await
     }
 
     /// Serves the internal port on `listener` until `shutdown`, then lets running calls end
@@ -135,6 +158,15 @@ impl Scheduler {
         {
             tracing::warn!("scheduler tasks did not end in time");
         }
+    }
+}
+
+/// A cluster of one scheduler.
+struct Alone;
+
+impl Peers for Alone {
+    fn peers(&self) -> Vec<NodeId> {
+        vec![]
     }
 }
 

@@ -28,7 +28,7 @@ pub use self::gather::{HistoryPeers, PeerHistory};
 pub use self::record::{SpanContext, TaskRecord};
 pub(crate) use self::span::Asked;
 pub use self::span::{ClientProtocol, QuerySpan};
-pub(crate) use self::table::{HistoryTable, View};
+pub(crate) use self::table::HistoryTable;
 
 /// The schema of a node's own tables.
 pub(crate) const OWN_SCHEMA: &str = "runtime";

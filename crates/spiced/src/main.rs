@@ -10,6 +10,7 @@ mod logging;
 mod material;
 mod metrics;
 mod observers;
+mod own_metrics;
 mod readiness;
 mod shutdown;
 mod work_dir;

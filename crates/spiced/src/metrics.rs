@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     pub(crate) shuffle_write_bytes: Counter<u64, AtomicU64>,
     pub(crate) shuffle_read_remote_bytes: Counter<u64, AtomicU64>,
     pub(crate) active_executors: Gauge<i64, AtomicI64>,
+    pub(crate) history_missing: Family<MissingLabels, Counter>,
 }
 
 /// Which handshakes.
@@ -81,6 +82,12 @@ pub(crate) struct DenialLabels {
     pub(crate) reason: &'static str,
 }
 
+/// Why a node is missing from an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct MissingLabels {
+    pub(crate) reason: &'static str,
+}
+
 /// Which certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct CertificateLabels {
@@ -110,6 +117,7 @@ impl Metrics {
             shuffle_write_bytes: Counter::default(),
             shuffle_read_remote_bytes: Counter::default(),
             active_executors: Gauge::default(),
+            history_missing: Family::default(),
         };
         let mut registry = Registry::default();
         metrics.register_connections(&mut registry);
@@ -212,6 +220,11 @@ impl Metrics {
             "scheduler_active_executors_count",
             "Executors whose control stream to this scheduler is open",
             self.active_executors.clone(),
+        );
+        registry.register(
+            "scheduler_task_history_missing",
+            "Schedulers that gave no task history to a query over all of it, by reason",
+            self.history_missing.clone(),
         );
     }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
-use cluster_scheduler::SchedulerEvents;
+use cluster_scheduler::{Missing, SchedulerEvents};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, MissingLabels};
 use denials::{Caller, Denial};
 use repeats::Repeats;
 
@@ -61,6 +61,15 @@ impl SchedulerEvents for Observer {
 
     fn executor_left(&self, id: &NodeId, reason: &str) {
         tracing::info!(executor = %id, reason, "executor left");
+    }
+
+    fn history_missing(&self, peer: &NodeId, missing: &Missing) {
+        let reason = missing.code();
+        self.metrics
+            .history_missing
+            .get_or_create(&MissingLabels { reason })
+            .inc();
+        tracing::warn!(scheduler = %peer, %missing, "task history of a scheduler missing in an answer");
     }
 }
 

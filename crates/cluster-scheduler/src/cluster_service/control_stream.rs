@@ -13,6 +13,7 @@ use tonic::{Request, Status, Streaming};
 use super::{ClusterServiceState, Commands, executor_id};
 use crate::authorization::ControlStream;
 use crate::control::{Closed, Outbox};
+use crate::metrics::Answered;
 use crate::status::Refused;
 use pb::executor_control_message::Message as Report;
 
@@ -87,6 +88,8 @@ enum End {
     Refused(Refused),
 }
 
+const UNASKED: End = End::Refused(Refused::Malformed("nobody asked for this control message"));
+
 impl Session {
     async fn run(
         self,
@@ -160,13 +163,18 @@ impl Session {
                 None
             }
             Report::Shutdown(shutdown) => Some(End::Announced(printable(&shutdown.reason))),
-            Report::Metrics(_) | Report::PartitionsLoaded(_) => Some(End::Refused(
-                Refused::Malformed("nobody asked for this control message"),
-            )),
+            Report::Metrics(metrics) => {
+                let answered = self.state.metrics_requests.answered(&self.id, metrics);
+                (answered == Answered::Unasked).then_some(UNASKED)
+            }
+            Report::PartitionsLoaded(_) => Some(UNASKED),
         }
     }
 
     async fn close(self, generation: u64, end: End, sender: Sender) {
+        self.state
+            .metrics_requests
+            .stream_ended(&self.id, generation);
         let last = self.state.streams.close(&self.id, generation) == Closed::Last;
         if last {
             let members = &self.state.members;

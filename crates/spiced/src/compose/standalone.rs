@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{Runtime, SqlEngine};
+use spice_runtime::{Runtime, RuntimeOptions, SqlEngine, TaskHistory};
 use spicepod::App;
 
 use super::{Node, described, public};
@@ -11,9 +11,11 @@ use crate::readiness::NodeReadiness;
 
 /// Answers SQL over `app` in this process alone.
 pub(super) async fn serve(mut node: Node, app: App) -> anyhow::Result<()> {
-    let runtime = Runtime::open(&app, node.runtime.clone())
-        .await
-        .map_err(described)?;
+    let options = RuntimeOptions {
+        history: Some(TaskHistory::new("standalone", "standalone")),
+        ..node.runtime.clone()
+    };
+    let runtime = Runtime::open(&app, options).await.map_err(described)?;
     let runtime = Arc::new(runtime);
     let info = Arc::new(OwnInfo {
         tables: runtime.clone().into(),
