@@ -251,7 +251,7 @@ mod tests {
         for number in 0..2 * RING_LIMIT_BYTES / long.len() {
             history.record(now(&long));
             // Of the smallest tasks, which have the most rows.
-            for _ in 0..if number < 1500 { 30 } else { 0 } {
+            for _ in 0..if number < 1500 { 45 } else { 0 } {
                 history.record(TaskRecord {
                     span: SpanContext::none(),
                     parent_span_id: Some(String::new()),
