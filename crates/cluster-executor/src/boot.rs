@@ -3,6 +3,7 @@
 //! Each step consumes what the step before it proved: a definition exists only after a
 //! scheduler answered, open datasets only from a definition.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_proto::NodeId;
@@ -10,7 +11,7 @@ use cluster_proto::pb;
 use cluster_proto::pb::cluster_service_client::ClusterServiceClient;
 use cluster_tls::tonic::{ChannelOptions, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
-use spice_runtime::{Runtime, RuntimeOptions};
+use spice_runtime::{NoSecrets, Runtime, RuntimeOptions};
 use spicepod::App;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -58,11 +59,14 @@ pub enum BootError {
 /// A definition that a scheduler gave.
 pub(crate) struct Defined {
     app: App,
+    scheduler: NodeAddress,
 }
 
 /// An open definition: every dataset can be read here.
 pub(crate) struct Opened {
     pub(crate) runtime: Runtime,
+    /// Who gave it.
+    pub(crate) scheduler: NodeAddress,
 }
 
 /// Asks the schedulers in turn until one gives its application definition. A scheduler that
@@ -101,17 +105,22 @@ pub(crate) async fn define(
 }
 
 impl Defined {
+    pub(crate) fn digest(&self) -> &str {
+        self.app.digest()
+    }
+
     /// Opens every dataset and view.
     pub(crate) async fn open(self, options: RuntimeOptions) -> Result<Opened, BootError> {
-        let runtime = Runtime::open(&self.app, options)
+        let runtime = Runtime::open(&self.app, options, Arc::new(NoSecrets))
             .await
             .map_err(BootError::Datasets)?;
         tracing::info!(digest = self.app.digest(), "application definition opened");
-        Ok(Opened { runtime })
+        let scheduler = self.scheduler;
+        Ok(Opened { runtime, scheduler })
     }
 }
 
-async fn ask(
+pub(crate) async fn ask(
     transport: &NodeTransport,
     scheduler: &NodeAddress,
     executor: &NodeId,
@@ -128,7 +137,7 @@ async fn ask(
     }
 }
 
-fn read(
+pub(crate) fn read(
     scheduler: &NodeAddress,
     answer: &pb::GetAppDefinitionResponse,
 ) -> Result<Defined, BootError> {
@@ -136,7 +145,8 @@ fn read(
         scheduler: scheduler.clone(),
         source,
     })?;
-    Ok(Defined { app })
+    let scheduler = scheduler.clone();
+    Ok(Defined { app, scheduler })
 }
 
 /// What was said about unreachable schedulers: the same trouble is worth one warning.
@@ -172,6 +182,13 @@ pub(crate) fn causes(status: &Status) -> String {
         Some(reason) if !message.contains(&reason) => format!("{message}: {reason}"),
         _ => message.to_owned(),
     }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+    texts.collect::<Vec<_>>().join(": ").replace('\n', "; ")
 }
 
 /// What helps when the other side hung up: it knows why, and tells nobody but its log.

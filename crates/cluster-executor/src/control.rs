@@ -1,4 +1,8 @@
-//! The control stream to one scheduler: heartbeats up, hints and commands down, for ever.
+//! The control stream to one scheduler: heartbeats and answers up, hints and commands down, for
+//! ever.
+
+mod commands;
+mod remembered;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,13 +16,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
+use crate::apps::OpenApps;
 use crate::backoff::Backoff;
 use crate::boot::causes;
 use crate::engine::Engine;
-use crate::metrics::{self, MetricsSource};
+use crate::metrics::MetricsSource;
+use commands::{Commands, loaded};
 use pb::cluster_service_client::ClusterServiceClient;
 use pb::executor_control_message::Message as Report;
-use pb::scheduler_control_message::Message as Command;
 
 /// Keeps a control stream to one scheduler open.
 pub(crate) struct ControlLink {
@@ -27,10 +32,13 @@ pub(crate) struct ControlLink {
     pub(crate) transport: NodeTransport,
     pub(crate) run: ExecutorRun,
     pub(crate) engine: Engine,
+    pub(crate) apps: Arc<OpenApps>,
     pub(crate) metrics: Arc<dyn MetricsSource>,
+    /// Cancelled when this executor is to take no further tasks, before it is told to leave.
+    pub(crate) draining: CancellationToken,
 }
 
-type Commands = Streaming<pb::SchedulerControlMessage>;
+type Incoming = Streaming<pb::SchedulerControlMessage>;
 type Reports = mpsc::Sender<pb::ExecutorControlMessage>;
 
 /// How one stream ended.
@@ -44,14 +52,26 @@ enum End {
 impl ControlLink {
     /// Opens the stream, and again whenever it breaks, until `shutdown`; then says farewell.
     pub(crate) async fn keep(self, shutdown: CancellationToken) {
+        let mut commands = Commands::new(
+            self.scheduler.clone(),
+            self.engine.clone(),
+            self.apps.clone(),
+            self.metrics.clone(),
+        );
+        self.keep_for(&mut commands, shutdown).await;
+        self.apps.leave(&self.scheduler);
+    }
+
+    async fn keep_for(&self, commands: &mut Commands, shutdown: CancellationToken) {
         let mut backoff = Backoff::default();
         loop {
             let end = tokio::select! {
                 opened = self.open() => match opened {
-                    Ok((reports, commands)) => {
+                    Ok((reports, incoming)) => {
                         backoff.reset();
                         tracing::info!(scheduler = %self.scheduler, "control stream open");
-                        self.serve(&reports, commands, &shutdown).await
+                        let mut stream = Stream { link: self, reports, incoming };
+                        stream.serve(commands, &shutdown).await
                     }
                     Err(status) => End::Broken(causes(&status)),
                 },
@@ -73,9 +93,14 @@ impl ControlLink {
         }
     }
 
-    async fn open(&self) -> Result<(Reports, Commands), Status> {
+    async fn open(&self) -> Result<(Reports, Incoming), Status> {
         let (reports, outgoing) = mpsc::channel(REPORT_QUEUE);
-        // The first message goes ahead of the call: it is what binds the stream.
+        // The first message goes ahead of the call: it is what binds the stream. What is open here
+        // is said again on every stream, or one that broke at the wrong moment would leave the
+        // scheduler waiting for ever.
+        for digest in self.apps.digests_for(&self.scheduler) {
+            let _ = reports.try_send(self.report(loaded(digest)));
+        }
         let _ = reports.try_send(self.report(heartbeat()));
         let mut client = ClusterServiceClient::new(self.channel.clone());
         let call = client.control_stream(ReceiverStream::new(outgoing));
@@ -88,76 +113,6 @@ impl ControlLink {
         Ok((reports, commands))
     }
 
-    async fn serve(
-        &self,
-        reports: &Reports,
-        mut commands: Commands,
-        shutdown: &CancellationToken,
-    ) -> End {
-        let mut ticks = ticks();
-        let generation = self.transport.identity_generation();
-        loop {
-            tokio::select! {
-                () = self.transport.identity_changed_from(generation) => return End::Renewed,
-                _ = ticks.tick() => {
-                    if let Err(end) = self.heartbeat(reports).await {
-                        return end;
-                    }
-                }
-                command = commands.message() => match command {
-                    Ok(Some(command)) => self.obey(command, reports).await,
-                    Ok(None) => return End::Renewed,
-                    Err(status) => return End::Broken(causes(&status)),
-                },
-                () = shutdown.cancelled() => {
-                    self.farewell(reports, commands).await;
-                    return End::Stopped;
-                }
-            }
-        }
-    }
-
-    async fn heartbeat(&self, reports: &Reports) -> Result<(), End> {
-        for message in [heartbeat(), Report::Statistics(self.engine.statistics())] {
-            let sent = timeout(SEND_TIMEOUT, reports.send(self.report(message))).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                return Err(End::Broken(
-                    "the stream does not take heartbeats".to_owned(),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    async fn obey(&self, command: pb::SchedulerControlMessage, reports: &Reports) {
-        match command.message {
-            Some(Command::PollNow(_)) => self.engine.poll_now(),
-            Some(Command::CancelTasks(cancel)) => self.engine.cancel(&cancel.tasks).await,
-            Some(Command::RequestMetrics(request)) => {
-                let answer = Report::Metrics(metrics::answer(&self.metrics, request));
-                // Where the stream takes nothing more, heartbeats find that out and end it.
-                let _ = timeout(SEND_TIMEOUT, reports.send(self.report(answer))).await;
-            }
-            // Commands of features that this executor does not have; a scheduler of this
-            // version sends none of them.
-            Some(_) => tracing::warn!(scheduler = %self.scheduler, "command not understood"),
-            None => tracing::warn!(scheduler = %self.scheduler, "empty command"),
-        }
-    }
-
-    /// Announces the end and waits, for a bounded time, until the scheduler took note.
-    async fn farewell(&self, reports: &Reports, mut commands: Commands) {
-        let shutdown = Report::Shutdown(pb::ExecutorShutdown {
-            ballista_executor_id: self.run.node().to_string(),
-            reason: "executor stopped".to_owned(),
-        });
-        let _ = reports.try_send(self.report(shutdown));
-        let noted = async { while let Ok(Some(_)) = commands.message().await {} };
-        if timeout(FAREWELL_TIMEOUT, noted).await.is_err() {
-            tracing::warn!(scheduler = %self.scheduler, "scheduler did not take note of the end");
-        }
-    }
-
     fn report(&self, message: Report) -> pb::ExecutorControlMessage {
         pb::ExecutorControlMessage {
             executor_id: self.run.node().to_string(),
@@ -165,6 +120,83 @@ impl ControlLink {
             instance_id: self.run.mark().to_owned(),
         }
     }
+}
+
+/// One open stream.
+struct Stream<'a> {
+    link: &'a ControlLink,
+    reports: Reports,
+    incoming: Incoming,
+}
+
+impl Stream<'_> {
+    /// Nothing here waits for a command to be carried out: a heartbeat that comes late looks like
+    /// an executor that is gone.
+    async fn serve(&mut self, commands: &mut Commands, shutdown: &CancellationToken) -> End {
+        let link = self.link;
+        let mut ticks = ticks();
+        let mut staying = true;
+        let generation = link.transport.identity_generation();
+        loop {
+            let sent = tokio::select! {
+                () = link.transport.identity_changed_from(generation) => return End::Renewed,
+                _ = ticks.tick() => self.heartbeat().await,
+                command = self.incoming.message() => match command {
+                    Ok(Some(command)) => self.send(commands.obey(command).await).await,
+                    Ok(None) => return End::Renewed,
+                    Err(status) => return End::Broken(causes(&status)),
+                },
+                Some(reports) = commands.next_done() => self.send(reports).await,
+                () = link.draining.cancelled(), if staying => {
+                    staying = false;
+                    self.send(vec![draining()]).await
+                }
+                () = shutdown.cancelled() => {
+                    self.farewell().await;
+                    return End::Stopped;
+                }
+            };
+            if let Err(end) = sent {
+                return end;
+            }
+        }
+    }
+
+    async fn heartbeat(&mut self) -> Result<(), End> {
+        self.link.apps.retire();
+        let statistics = Report::Statistics(self.link.engine.statistics());
+        self.send(vec![heartbeat(), statistics]).await
+    }
+
+    async fn send(&mut self, reports: Vec<Report>) -> Result<(), End> {
+        for report in reports {
+            let sending = self.reports.send(self.link.report(report));
+            if !matches!(timeout(SEND_TIMEOUT, sending).await, Ok(Ok(()))) {
+                let text = "the stream does not take reports".to_owned();
+                return Err(End::Broken(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Announces the end and waits, for a bounded time, until the scheduler took note.
+    async fn farewell(&mut self) {
+        let link = self.link;
+        let shutdown = Report::Shutdown(pb::ExecutorShutdown {
+            ballista_executor_id: link.run.node().to_string(),
+            reason: STOPPED.to_owned(),
+        });
+        let _ = self.reports.try_send(link.report(shutdown));
+        let noted = async { while let Ok(Some(_)) = self.incoming.message().await {} };
+        if timeout(FAREWELL_TIMEOUT, noted).await.is_err() {
+            tracing::warn!(scheduler = %link.scheduler, "scheduler did not take note of the end");
+        }
+    }
+}
+
+fn draining() -> Report {
+    let reason = STOPPED.to_owned();
+    Report::Draining(pb::ExecutorDraining { reason })
 }
 
 fn heartbeat() -> Report {
@@ -188,4 +220,8 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
-const REPORT_QUEUE: usize = 16;
+
+/// Room for what is said when a stream opens: as many definitions as may be open, and a heartbeat.
+const REPORT_QUEUE: usize = 64;
+
+const STOPPED: &str = "executor stopped";

@@ -1,6 +1,7 @@
 //! Running tasks and handing out their shuffle blocks: the only place here that names
 //! Ballista (I14).
 
+mod cancelled;
 mod flight;
 mod pool;
 mod stage;
@@ -8,6 +9,7 @@ mod task_log;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::BALLISTA_PROTOCOL_VERSION;
@@ -19,6 +21,7 @@ use ballista_core::serde::protobuf::{
     ExecutorOperatingSystemSpecification, ExecutorRegistration, ExecutorResource,
     ExecutorSpecification,
 };
+use ballista_core::serde::scheduler::TaskKey;
 use ballista_executor::execution_loop::poll_loop;
 use ballista_executor::executor::Executor;
 use ballista_executor::health::ExecutorHealth;
@@ -26,12 +29,14 @@ use ballista_executor::metrics::LoggingMetricsCollector;
 use cluster_proto::{ExecutorRun, pb};
 use cluster_tls::Role;
 use cluster_tls::tonic::{Authorizer, NodeChannel, NodeTransport, Security};
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use spice_runtime::with_app_digest;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::apps::OpenApps;
 use crate::events::ExecutorEvents;
+use cancelled::CancelledTasks;
 use flight::GuardedShuffleService;
 use pool::GenerationPool;
 use stage::ReportingEngine;
@@ -44,7 +49,7 @@ pub(crate) struct EngineOptions {
     /// Where shuffle files go; owned by this engine.
     pub(crate) work_dir: PathBuf,
     pub(crate) transport: NodeTransport,
-    pub(crate) runtime_env: Arc<RuntimeEnv>,
+    pub(crate) apps: Arc<OpenApps>,
     pub(crate) events: Arc<dyn ExecutorEvents>,
 }
 
@@ -55,6 +60,7 @@ pub(crate) struct Engine {
     slots: Arc<Semaphore>,
     wake: Arc<Notify>,
     log: Arc<TaskLog>,
+    cancelled: Arc<CancelledTasks>,
     task_slots: usize,
 }
 
@@ -63,23 +69,25 @@ impl Engine {
         let wake = Arc::new(Notify::new());
         let log = Arc::new(TaskLog::new(options.events, wake.clone()));
         let pool = Arc::new(GenerationPool::new(options.transport.clone()));
-        let runtime_env = options.runtime_env;
+        let cancelled = Arc::new(CancelledTasks::default());
+        let apps = options.apps;
         let transport = options.transport;
         let executor = Executor::new(
             registration(&options.run, options.task_slots),
             &options.work_dir.to_string_lossy(),
-            Arc::new(move |_| Ok(runtime_env.clone())),
+            Arc::new(move |task| apps.environment_of(task)),
             Arc::new(move || session_config(&transport)),
             Arc::default(),
             Arc::new(LoggingMetricsCollector::default()),
             options.task_slots,
-            Arc::new(ReportingEngine::new(pool, log.clone())),
+            Arc::new(ReportingEngine::new(pool, log.clone(), cancelled.clone())),
         );
         Self {
             executor: Arc::new(executor),
             slots: Arc::new(Semaphore::new(options.task_slots)),
             wake,
             log,
+            cancelled,
             task_slots: options.task_slots,
         }
     }
@@ -113,18 +121,23 @@ impl Engine {
         self.wake.notify_one();
     }
 
-    /// Stops running tasks whose job was cancelled.
+    /// Stops tasks whose job was cancelled, those that have not begun yet included.
     pub(crate) async fn cancel(&self, tasks: &[pb::RunningTask]) {
         for task in tasks {
-            let cancelled = self
-                .executor
-                .cancel_task(
-                    task.job_id.clone().into(),
-                    task.stage_id as usize,
-                    task.task_id as usize,
-                )
-                .await;
-            match cancelled {
+            let key = TaskKey {
+                job_id: task.job_id.clone().into(),
+                stage_id: task.stage_id as usize,
+                task_id: task.task_id as usize,
+            };
+            // First the note, then the running: a task enters itself first and then looks for the
+            // note, so one of the two finds it.
+            self.cancelled.add(key.clone());
+            let TaskKey {
+                job_id,
+                stage_id,
+                task_id,
+            } = key;
+            match self.executor.cancel_task(job_id, stage_id, task_id).await {
                 Ok(found) => tracing::debug!(job = task.job_id, found, "task cancelled"),
                 Err(error) => tracing::warn!(job = task.job_id, %error, "task not cancelled"),
             }
@@ -144,6 +157,21 @@ impl Engine {
         .max_encoding_message_size(MESSAGE_LIMIT_BYTES)
     }
 
+    /// Waits until no task runs here and nobody has a use for what tasks left here.
+    pub(crate) async fn drained(&self) {
+        while self.log.counts().0 > 0 || self.keeps_files().await {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+    }
+
+    /// Every job has a directory here until its client has read its rows.
+    async fn keeps_files(&self) -> bool {
+        match tokio::fs::read_dir(&self.executor.work_dir).await {
+            Ok(mut jobs) => matches!(jobs.next_entry().await, Ok(Some(_))),
+            Err(_) => false,
+        }
+    }
+
     pub(crate) fn statistics(&self) -> pb::ExecutorStatistics {
         let (active, total) = self.log.counts();
         pb::ExecutorStatistics {
@@ -157,7 +185,8 @@ impl Engine {
 /// The settings that every task starts from; the query's own arrive with the task.
 fn session_config(transport: &NodeTransport) -> SessionConfig {
     let endpoint_transport = transport.clone();
-    SessionConfig::new_with_ballista()
+    // Empty, for the settings of the query to fill: a setting that is not there is not taken.
+    with_app_digest(SessionConfig::new_with_ballista(), "")
         .with_ballista_use_tls(transport.security() == Security::Mutual)
         .with_ballista_grpc_client_max_message_size(MESSAGE_LIMIT_BYTES)
         // Whatever the engine itself may dial goes through our transport or not at all.
@@ -190,6 +219,9 @@ fn registration(run: &ExecutorRun, task_slots: usize) -> ExecutorRegistration {
         ballista_protocol_version: BALLISTA_PROTOCOL_VERSION,
     }
 }
+
+/// Short beside what a client notices of a restart.
+const DRAIN_CHECK: Duration = Duration::from_millis(50);
 
 /// The same as on the scheduler's side: plans and shuffle blocks travel within it.
 const MESSAGE_LIMIT_BYTES: usize = 16 * 1024 * 1024;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cluster_proto::{ExecutorRun, NodeId};
 use cluster_tls::tonic::{Authorizer, ChannelOptions, Decisions, NodeTransport, server_builder};
 use cluster_tls::{NodeAddress, Role};
-use spice_runtime::{Runtime, RuntimeOptions};
+use spice_runtime::{CurrentRuntime, RuntimeOptions};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::LayerExt;
 use tonic::transport::server::Router;
 
+use crate::apps::{AppOptions, OpenApps};
 use crate::authorization::method_table;
 use crate::boot::{self, BootError};
 use crate::control::ControlLink;
@@ -48,7 +49,7 @@ pub struct Executor {
     schedulers: Vec<NodeAddress>,
     transport: NodeTransport,
     authorizer: Authorizer,
-    runtime: Arc<Runtime>,
+    apps: Arc<OpenApps>,
     engine: Engine,
     metrics: Arc<dyn MetricsSource>,
 }
@@ -72,7 +73,13 @@ impl Executor {
             shutdown,
         )
         .await?;
-        let opened = defined.open(options.runtime).await?;
+        let opened = defined.open(options.runtime.clone()).await?;
+        let apps = AppOptions {
+            transport: options.transport.clone(),
+            executor: options.node_id.clone(),
+            runtime: options.runtime,
+        };
+        let apps = Arc::new(OpenApps::new(apps, opened));
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let run = ExecutorRun::new(options.node_id, &mark).map_err(BootError::Identity)?;
         let engine = Engine::new(EngineOptions {
@@ -80,7 +87,7 @@ impl Executor {
             task_slots: options.task_slots,
             work_dir: options.work_dir,
             transport: options.transport.clone(),
-            runtime_env: opened.runtime.session().runtime_env(),
+            apps: apps.clone(),
             events: options.events,
         });
         Ok(Self {
@@ -88,30 +95,32 @@ impl Executor {
             schedulers: options.schedulers,
             transport: options.transport,
             authorizer: Authorizer::new(options.decisions),
-            runtime: Arc::new(opened.runtime),
+            apps,
             engine,
             metrics: options.metrics,
         })
     }
 
-    /// The datasets and views that this executor opened, in no particular order.
+    /// How many datasets this executor has open.
     pub fn dataset_count(&self) -> usize {
-        self.runtime.dataset_names().count()
+        self.apps.current().now().dataset_names().count()
     }
 
-    /// What was opened, for whoever shows it.
-    pub fn runtime(&self) -> Arc<Runtime> {
-        Arc::clone(&self.runtime)
+    /// What was opened last, for whoever shows it.
+    pub fn runtime(&self) -> CurrentRuntime {
+        self.apps.current()
     }
 
     /// Serves shuffle blocks on `listener`, takes tasks and keeps control streams, until
-    /// `shutdown`; then announces the end to every scheduler, so that they hand this
-    /// executor's tasks to others at once.
+    /// `shutdown`. It then takes no further tasks and gives queries that use it some time to end;
+    /// announces its end to every scheduler, so that they hand what is left to others at once;
+    /// and ends.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let links = TaskTracker::new();
         let stop_links = CancellationToken::new();
+        let draining = shutdown.child_token();
         for scheduler in &self.schedulers {
-            self.link(scheduler, &links, &stop_links);
+            self.link(scheduler, &links, (&draining, &stop_links));
         }
         links.close();
         let stop_server = CancellationToken::new();
@@ -119,6 +128,9 @@ impl Executor {
         let server = self.transport.serve(listener, self.router(), stop);
         let farewell = async {
             shutdown.cancelled().await;
+            if timeout(DRAIN_LIMIT, self.engine.drained()).await.is_err() {
+                tracing::warn!("queries still use this executor, their tasks go to others");
+            }
             stop_links.cancel();
             if timeout(FAREWELL_LIMIT, links.wait()).await.is_err() {
                 tracing::warn!("schedulers not told of the end in time");
@@ -134,7 +146,12 @@ impl Executor {
     }
 
     /// Works for one scheduler: one channel, one poll loop, one control stream.
-    fn link(&self, scheduler: &NodeAddress, links: &TaskTracker, stop: &CancellationToken) {
+    fn link(
+        &self,
+        scheduler: &NodeAddress,
+        links: &TaskTracker,
+        (draining, stop): (&CancellationToken, &CancellationToken),
+    ) {
         let channel =
             self.transport
                 .channel(scheduler, Role::Scheduler, &ChannelOptions::default());
@@ -144,7 +161,9 @@ impl Executor {
             transport: self.transport.clone(),
             run: self.run.clone(),
             engine: self.engine.clone(),
+            apps: self.apps.clone(),
             metrics: self.metrics.clone(),
+            draining: draining.clone(),
         };
         links.spawn(control.keep(stop.clone()));
         let engine = self.engine.clone();
@@ -162,16 +181,24 @@ impl Executor {
         let gate = self
             .authorizer
             .gate(method_table())
-            .calls_per_peer(FETCHES_PER_PEER);
+            .calls_per_peer(FETCHES_PER_PEER)
+            .answered_within(ANSWER_LIMIT);
         server_builder().add_service(gate.named_layer(shuffle))
     }
 }
+
+/// Queries that use this executor end within this, or begin again elsewhere. Orchestrators wait
+/// half a minute before they kill, and the farewells come after it.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Farewells to all schedulers, together.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(4);
 
 /// Fetches in flight end within this after a request to stop, or are cut.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// A fetch is answered when its block begins to flow.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// Blocks that a node asks for at once, until they begin to flow: several for each of its tasks, and
 /// more take turns. With the size of a ticket it bounds what one key can take up: 64 MiB.

@@ -6,6 +6,7 @@
 //! shuffle blocks to the other members over Arrow Flight on its own internal port, behind the
 //! same kind of authorization table that the scheduler has.
 
+mod apps;
 mod authorization;
 mod backoff;
 mod boot;

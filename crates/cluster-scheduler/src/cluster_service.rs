@@ -11,6 +11,7 @@ use cluster_tls::tonic::{Authorizer, Permit};
 use futures::Stream;
 use spice_runtime::TaskHistory;
 use spicepod::App;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
@@ -27,7 +28,8 @@ use pb::cluster_service_server::ClusterService;
 /// What the cluster service answers from. One per scheduler, shared by its connections.
 pub(crate) struct ClusterServiceState {
     pub(crate) node_id: NodeId,
-    pub(crate) app: Arc<App>,
+    /// What executors are given, and queries are planned over once they have it.
+    pub(crate) app: watch::Sender<Arc<App>>,
     pub(crate) members: Arc<Members>,
     pub(crate) streams: Arc<ControlStreams>,
     pub(crate) engine: Engine,
@@ -135,10 +137,17 @@ impl ClusterService for GuardedClusterService {
 }
 
 impl ClusterServiceState {
+    /// The executors that can take tasks of the current application.
+    pub(crate) fn ready_count(&self) -> usize {
+        let app = self.app.borrow().clone();
+        self.members.app_progress(app.digest()).ready.len()
+    }
+
     fn app_definition(&self, _: &Permit<method::GetAppDefinition>) -> pb::GetAppDefinitionResponse {
+        let app = self.app.borrow().clone();
         pb::GetAppDefinitionResponse {
-            app_json: self.app.to_json(),
-            digest: self.app.digest().to_owned(),
+            app_json: app.to_json(),
+            digest: app.digest().to_owned(),
         }
     }
 

@@ -1,199 +1,200 @@
-//! Control streams: one per executor, heartbeats up, hints and commands down.
+//! Control streams: one per executor, heartbeats and acknowledgements up, hints and commands down.
+//!
+//! A command that must arrive is kept for the run of the executor that it was given to, over
+//! reconnects, until that run acknowledges it or it is given up. A hint is not.
+
+mod ledger;
+mod mailbox;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cluster_proto::{NodeId, pb};
-use tokio::sync::{Notify, mpsc};
-use tokio_util::sync::CancellationToken;
+use cluster_proto::{ExecutorRun, NodeId, pb};
 
-use pb::scheduler_control_message::Message as Command;
+use crate::events::SchedulerEvents;
+use ledger::{Command, Ended};
+use mailbox::Mailbox;
 
-/// The open control streams of this scheduler, by executor.
-#[derive(Debug, Default)]
+pub(crate) use mailbox::{Closed, Outbox};
+
+/// What the executors of this scheduler are to be told.
 pub(crate) struct ControlStreams {
-    next_generation: AtomicU64,
-    open: Mutex<HashMap<NodeId, Handle>>,
+    events: Arc<dyn SchedulerEvents>,
+    state: Mutex<State>,
 }
 
-/// The sending end of one executor's stream.
-#[derive(Clone, Debug)]
-struct Handle {
-    generation: u64,
-    hint: Arc<Notify>,
-    commands: mpsc::Sender<Command>,
-    superseded: CancellationToken,
+struct State {
+    /// Of the definition that every executor should have open.
+    app_digest: String,
+    next_generation: u64,
+    mailboxes: HashMap<NodeId, Arc<Mailbox>>,
 }
 
-/// The receiving end, owned by the task that writes the stream.
-#[derive(Debug)]
-pub(crate) struct Outbox {
-    /// Tells this stream from an earlier one of the same executor.
-    pub(crate) generation: u64,
-    /// Cancelled when a newer stream of the same executor takes over.
-    pub(crate) superseded: CancellationToken,
-    hint: Arc<Notify>,
-    commands: mpsc::Receiver<Command>,
+/// What an executor acknowledged.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Acknowledged {
+    /// The definition with this digest.
+    App(String),
+    /// The end of tasks.
+    Cancellation,
+    /// Nothing that was asked of it, or not any more.
+    Nothing,
 }
 
 impl ControlStreams {
-    /// Opens the stream of `id`; an older one of the same executor is ended.
-    pub(crate) fn open(&self, id: &NodeId) -> Outbox {
-        let generation = self.next_generation.fetch_add(1, Ordering::Relaxed);
-        let (sender, commands) = mpsc::channel(COMMAND_QUEUE);
-        let handle = Handle {
-            generation,
-            hint: Arc::new(Notify::new()),
-            commands: sender,
-            superseded: CancellationToken::new(),
-        };
-        let outbox = Outbox {
-            generation,
-            superseded: handle.superseded.clone(),
-            hint: handle.hint.clone(),
-            commands,
-        };
-        if let Some(older) = self.lock().insert(id.clone(), handle) {
-            older.superseded.cancel();
+    /// Streams whose executors are to open the application with this digest.
+    pub(crate) fn new(events: Arc<dyn SchedulerEvents>, app_digest: &str) -> Self {
+        Self {
+            events,
+            state: Mutex::new(State {
+                app_digest: app_digest.to_owned(),
+                next_generation: 0,
+                mailboxes: HashMap::new(),
+            }),
         }
+    }
+
+    /// Opens a stream of `run`; an older one of the same executor is ended. What the run has not
+    /// acknowledged is sent again, and it is told which definition is the current one.
+    pub(crate) fn open(&self, run: &ExecutorRun) -> Outbox {
+        let mut state = self.lock();
+        let generation = state.next_generation;
+        state.next_generation += 1;
+        let known = state.mailboxes.get(run.node()).cloned();
+        let mailbox = match known {
+            Some(mailbox) if mailbox.run == *run => mailbox,
+            earlier => {
+                // What was asked of the run before is not for this one.
+                if let Some(earlier) = earlier {
+                    earlier.supersede();
+                }
+                let mailbox = Mailbox::new(run.clone());
+                state.mailboxes.insert(run.node().clone(), mailbox.clone());
+                mailbox
+            }
+        };
+        let outbox = mailbox.open(generation);
+        let ended = mailbox.offer(&state.app_digest);
+        drop(state);
+        self.tell(run.node(), ended);
         outbox
     }
 
-    /// Closes the stream of `id` unless a newer one has taken over, and tells which it was.
-    pub(crate) fn close(&self, id: &NodeId, generation: u64) -> Closed {
-        let mut open = self.lock();
-        if open
-            .get(id)
-            .is_some_and(|handle| handle.generation == generation)
-        {
-            open.remove(id);
-            Closed::Last
-        } else {
-            Closed::Replaced
+    /// Closes the stream of `run` unless a newer one has taken over, and tells which it was.
+    pub(crate) fn close(&self, run: &ExecutorRun, generation: u64) -> Closed {
+        let mailbox = self.mailbox(run.node());
+        let mailbox = mailbox.filter(|mailbox| mailbox.run == *run);
+        mailbox.map_or(Closed::Replaced, |mailbox| mailbox.close(generation))
+    }
+
+    /// Drops what a run that left was to be told.
+    pub(crate) fn forget(&self, run: &ExecutorRun) {
+        let mut state = self.lock();
+        let mailbox = state.mailboxes.get(run.node());
+        if mailbox.is_some_and(|mailbox| mailbox.run == *run && !mailbox.is_open()) {
+            state.mailboxes.remove(run.node());
         }
     }
 
     pub(crate) fn is_open(&self, id: &NodeId) -> bool {
-        self.lock().contains_key(id)
+        self.mailbox(id).is_some_and(|mailbox| mailbox.is_open())
     }
 
     pub(crate) fn any_open(&self) -> bool {
-        !self.lock().is_empty()
+        let state = self.lock();
+        state.mailboxes.values().any(|mailbox| mailbox.is_open())
     }
 
     /// Hints to every executor that work is waiting. Hints of one executor merge, so this
     /// neither waits nor fails.
     pub(crate) fn poll_now(&self) {
-        for handle in self.lock().values() {
-            handle.hint.notify_one();
-        }
-    }
-
-    /// Tells an executor to stop the given tasks of a job that nobody waits for any more.
-    ///
-    /// A full queue drops the command: the tasks then run to their end and are cleaned up
-    /// with their job, which costs time and never a wrong result.
-    pub(crate) fn cancel_tasks(&self, id: &NodeId, tasks: Vec<pb::RunningTask>) {
-        let handle = self.lock().get(id).cloned();
-        let Some(handle) = handle else { return };
-        let command = Command::CancelTasks(pb::CancelTasks {
-            tasks,
-            request_id: String::new(),
-        });
-        if handle.commands.try_send(command).is_err() {
-            tracing::warn!(executor = %id, "cancellation not delivered");
+        for mailbox in self.lock().mailboxes.values() {
+            mailbox.hint();
         }
     }
 
     /// Tells the open stream of `id` from others of it.
     pub(crate) fn generation(&self, id: &NodeId) -> Option<u64> {
-        self.lock().get(id).map(|handle| handle.generation)
+        self.mailbox(id)?.generation()
     }
 
     /// Asks an executor for its metrics, and gives the stream that it is asked over; `None` where
-    /// it takes no command.
+    /// there is none.
     pub(crate) fn request_metrics(&self, id: &NodeId, request_id: &str) -> Option<u64> {
-        let handle = self.lock().get(id).cloned()?;
-        let command = Command::RequestMetrics(pb::RequestMetrics {
-            request_id: request_id.to_owned(),
-        });
-        handle.commands.try_send(command).ok()?;
-        Some(handle.generation)
+        self.mailbox(id)?.question(request_id)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Handle>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Tells every executor to open the application with this digest, those that connect later
+    /// included.
+    pub(crate) fn app_changed(&self, digest: &str) {
+        let mut state = self.lock();
+        digest.clone_into(&mut state.app_digest);
+        let told = state.mailboxes.iter();
+        let ended: Vec<_> = told
+            .map(|(id, mailbox)| (id.clone(), mailbox.offer(digest)))
+            .collect();
+        drop(state);
+        for (id, ended) in ended {
+            self.tell(&id, ended);
+        }
     }
-}
 
-/// Whether the stream that ended was the executor's current one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closed {
-    Last,
-    Replaced,
-}
+    /// Tells an executor to stop the given tasks of a job that nobody waits for any more.
+    pub(crate) fn cancel_tasks(&self, run: &ExecutorRun, tasks: Vec<pb::RunningTask>) {
+        // A run that is gone took its tasks along.
+        let mailbox = self.mailbox(run.node());
+        if let Some(mailbox) = mailbox.filter(|mailbox| mailbox.run == *run) {
+            let ended = mailbox.add(Command::CancelTasks(tasks));
+            self.tell(run.node(), ended);
+        }
+    }
 
-impl Outbox {
-    /// The next thing to send; `None` once the registry dropped this stream.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: nothing is taken from the queue unless it is returned.
-    pub(crate) async fn next(&mut self) -> Option<pb::SchedulerControlMessage> {
-        let command = tokio::select! {
-            biased;
-            command = self.commands.recv() => command?,
-            () = self.hint.notified() => Command::PollNow(pb::PollNow {
-                reason: "work available".to_owned(),
-            }),
+    /// Takes in an acknowledgement of `id`, with the error that it met if it met one.
+    pub(crate) fn acknowledge(
+        &self,
+        id: &NodeId,
+        request_id: &str,
+        outcome: Result<(), &str>,
+    ) -> Acknowledged {
+        let mailbox = self.mailbox(id);
+        let ended = mailbox.and_then(|mailbox| mailbox.acknowledge(request_id, outcome));
+        let Some(ended) = ended else {
+            self.events.acknowledgement_ignored(id);
+            return Acknowledged::Nothing;
         };
-        Some(pb::SchedulerControlMessage {
-            message: Some(command),
-        })
+        let kind = ended.command.kind();
+        match outcome {
+            Ok(()) => self.events.command_ended(id, kind, ended.end),
+            Err(error) => self.events.command_failed(id, kind, error),
+        }
+        match ended.command {
+            Command::AppChanged(digest) => Acknowledged::App(digest),
+            Command::CancelTasks(_) => Acknowledged::Cancellation,
+        }
+    }
+
+    /// Gives up what `id` has not acknowledged in time.
+    pub(crate) fn expire(&self, id: &NodeId) {
+        if let Some(mailbox) = self.mailbox(id) {
+            let ended = mailbox.expire();
+            self.tell(id, ended);
+        }
+    }
+
+    fn tell(&self, id: &NodeId, ended: Vec<Ended>) {
+        for Ended { command, end } in ended {
+            self.events.command_ended(id, command.kind(), end);
+        }
+    }
+
+    fn mailbox(&self, id: &NodeId) -> Option<Arc<Mailbox>> {
+        self.lock().mailboxes.get(id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Commands that may wait for one slow executor before further ones are dropped.
-const COMMAND_QUEUE: usize = 64;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn executor() -> NodeId {
-        "executor1:50052".parse().unwrap()
-    }
-
-    #[tokio::test]
-    async fn hints_merge_and_arrive() {
-        let streams = ControlStreams::default();
-        let mut outbox = streams.open(&executor());
-        for _ in 0..100 {
-            streams.poll_now();
-        }
-        let first = outbox.next().await.unwrap();
-        assert!(matches!(first.message, Some(Command::PollNow(_))));
-        streams.cancel_tasks(&executor(), vec![]);
-        let second = outbox.next().await.unwrap();
-        assert!(
-            matches!(second.message, Some(Command::CancelTasks(_))),
-            "{second:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_newer_stream_takes_over_and_the_older_ones_end_changes_nothing() {
-        let streams = ControlStreams::default();
-        let older = streams.open(&executor());
-        let newer = streams.open(&executor());
-        assert!(older.superseded.is_cancelled());
-        assert_eq!(
-            streams.close(&executor(), older.generation),
-            Closed::Replaced
-        );
-        assert!(streams.is_open(&executor()));
-        assert_eq!(streams.close(&executor(), newer.generation), Closed::Last);
-        assert!(!streams.is_open(&executor()));
-    }
-}
+pub(crate) mod tests;

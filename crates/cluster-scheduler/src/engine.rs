@@ -1,6 +1,7 @@
 //! The distributed half of the query engine: the only place here that names Ballista (I14).
 
 mod binding;
+mod cancelled;
 mod config;
 mod distributor;
 mod guard;
@@ -29,6 +30,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::control::ControlStreams;
 use crate::members::Members;
+use binding::FillSlots;
+use cancelled::CancelledJobs;
 use guard::GuardedSchedulerGrpc;
 use task_spans::TaskSpans;
 
@@ -41,24 +44,39 @@ pub(crate) struct Engine {
     transport: NodeTransport,
     streams: Arc<ControlStreams>,
     tasks: TaskTracker,
+    members: Arc<Members>,
+    cancelled: Arc<CancelledJobs>,
     spans: Arc<TaskSpans>,
     /// Counts the executors that left; jobs that run meanwhile start over.
     losses: Arc<watch::Sender<u64>>,
 }
 
+/// What the engine is made from.
+pub(crate) struct EngineOptions {
+    pub(crate) node_id: NodeId,
+    pub(crate) transport: NodeTransport,
+    pub(crate) streams: Arc<ControlStreams>,
+    pub(crate) members: Arc<Members>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) history: TaskHistory,
+}
+
 impl Engine {
-    /// Starts planning and task tracking for the scheduler `node_id`.
-    pub(crate) async fn start(
-        node_id: &NodeId,
-        transport: NodeTransport,
-        streams: Arc<ControlStreams>,
-        tasks: TaskTracker,
-        history: TaskHistory,
-    ) -> Result<Self, EngineError> {
+    /// Starts planning and task tracking.
+    pub(crate) async fn start(options: EngineOptions) -> Result<Self, EngineError> {
+        let EngineOptions {
+            node_id,
+            transport,
+            streams,
+            members,
+            tasks,
+            history,
+        } = options;
+        let cancelled = Arc::new(CancelledJobs::default());
+        let binding = FillSlots::new(members.clone(), cancelled.clone());
         let hints = streams.clone();
-        let config = Arc::new(config::scheduler(node_id, &transport, move || {
-            hints.poll_now();
-        }));
+        let config = config::scheduler(&node_id, &transport, move || hints.poll_now());
+        let config = Arc::new(config.with_task_distribution(binding.into_policy()));
         let cluster = BallistaCluster::new_from_config(&config)
             .await
             .map_err(|source| EngineError(Box::new(source)))?;
@@ -72,6 +90,8 @@ impl Engine {
             transport,
             streams,
             tasks,
+            members,
+            cancelled,
             spans: TaskSpans::new(history),
             losses: Arc::default(),
         })
@@ -81,12 +101,11 @@ impl Engine {
     pub(crate) fn service(
         &self,
         authorizer: Authorizer,
-        members: Arc<Members>,
     ) -> SchedulerGrpcServer<GuardedSchedulerGrpc> {
         SchedulerGrpcServer::new(GuardedSchedulerGrpc::new(
             self.server.clone(),
             authorizer,
-            members,
+            self.members.clone(),
             self.spans.clone(),
         ))
         .max_decoding_message_size(config::MESSAGE_LIMIT_BYTES)
@@ -112,20 +131,24 @@ impl Engine {
         self.losses.send_modify(|losses| *losses += 1);
     }
 
-    /// The task slots of the executors that are connected now.
-    pub(crate) async fn task_slots(&self) -> usize {
-        let executors = self
-            .server
-            .state
-            .executor_manager
-            .get_executors_state()
-            .await;
-        executors.map_or(0, |executors| {
-            executors
-                .iter()
-                .map(|(metadata, _, _)| metadata.specification.vcores as usize)
-                .sum()
-        })
+    /// The task slots of the executors that can take tasks of queries over this application.
+    pub(crate) async fn task_slots(&self, app_digest: Option<&str>) -> usize {
+        let manager = &self.server.state.executor_manager;
+        let executors = manager.get_executors_state().await.unwrap_or_default();
+        let ready = executors.iter().filter(|(metadata, _, _)| {
+            let run: Result<ExecutorRun, _> = metadata.id.parse();
+            run.is_ok_and(|run| self.is_ready(&run, app_digest))
+        });
+        ready
+            .map(|(metadata, _, _)| metadata.specification.vcores as usize)
+            .sum()
+    }
+
+    fn is_ready(&self, run: &ExecutorRun, app_digest: Option<&str>) -> bool {
+        match app_digest {
+            Some(digest) => self.members.is_ready(run, digest),
+            None => self.members.takes_work(run.node()),
+        }
     }
 
     /// Stops a job that nobody waits for: its running tasks by command, the rest by removal.
@@ -133,6 +156,8 @@ impl Engine {
     /// The command goes first, while the engine still knows which tasks run where; under pull
     /// scheduling the engine itself has no way to reach an executor.
     async fn cancel(&self, job_id: &JobId) {
+        // From here on no poll is given tasks of it, so those that run now are all there are.
+        self.cancelled.add(job_id);
         for (executor, tasks) in self.running_tasks(job_id).await {
             self.streams.cancel_tasks(&executor, tasks);
         }
@@ -141,18 +166,17 @@ impl Engine {
         }
     }
 
-    async fn running_tasks(&self, job_id: &JobId) -> Vec<(NodeId, Vec<pb::RunningTask>)> {
+    async fn running_tasks(&self, job_id: &JobId) -> Vec<(ExecutorRun, Vec<pb::RunningTask>)> {
         let jobs = self.server.state.task_manager.get_running_job_cache();
         let Some(job) = jobs.get(job_id) else {
             return vec![];
         };
         let running = job.execution_graph.read().await.running_tasks();
-        let mut by_executor: Vec<(NodeId, Vec<pb::RunningTask>)> = vec![];
+        let mut by_executor: Vec<(ExecutorRun, Vec<pb::RunningTask>)> = vec![];
         for task in running {
-            let Ok(run) = task.executor_id.parse::<ExecutorRun>() else {
+            let Ok(executor) = task.executor_id.parse::<ExecutorRun>() else {
                 continue;
             };
-            let executor = run.node().clone();
             let command = pb::RunningTask {
                 task_id: task.task_id as u32,
                 job_id: task.job_id.to_string(),

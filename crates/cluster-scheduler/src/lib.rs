@@ -12,6 +12,7 @@
 //! Queries enter through [`Scheduler::distributor`], in process: no client ever speaks to the
 //! internal port.
 
+mod app_change;
 mod authorization;
 mod cluster_service;
 mod control;
@@ -24,8 +25,9 @@ mod peers;
 mod scheduler;
 mod status;
 
+pub use app_change::{AppChangeError, AppChanged};
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
-pub use events::SchedulerEvents;
+pub use events::{CommandEnd, CommandKind, SchedulerEvents};
 pub use members::MemberSummary;
 pub use metrics::{MetricsSource, NodeMetrics};
 pub use peers::Missing;

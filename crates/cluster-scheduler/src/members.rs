@@ -4,6 +4,8 @@
 //! of life. Two certificates may share a host name (`localhost` does), so the name check alone
 //! would let one executor speak as its neighbour.
 
+mod app;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +13,11 @@ use std::time::{Duration, Instant};
 use cluster_proto::{ExecutorRun, NodeId};
 use cluster_tls::PeerIdentity;
 use cluster_tls::tonic::{Authorizer, Denied, Method, Permit};
+use tokio::sync::watch;
+
+use app::MemberApp;
+
+pub(crate) use app::AppProgress;
 
 /// One executor as an operator wants to see it.
 #[derive(Clone, Debug)]
@@ -29,6 +36,10 @@ pub struct MemberSummary {
     pub last_seen: Duration,
     /// Who it proved to be when it opened its control stream; nobody on an insecure port.
     pub peer: Option<Arc<PeerIdentity>>,
+    /// The digest of the application that it opened last; `None` until it said so.
+    pub app_digest: Option<String>,
+    /// Whether it finishes what it has and takes no further tasks.
+    pub draining: bool,
 }
 
 /// The executors that this scheduler knows.
@@ -36,6 +47,8 @@ pub struct MemberSummary {
 pub(crate) struct Members {
     silence_limit: Duration,
     table: Mutex<HashMap<NodeId, Member>>,
+    /// Counts whatever changes who can take which tasks.
+    app_changes: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -51,6 +64,8 @@ struct Member {
     task_slots: u32,
     tasks_active: u32,
     tasks_total: u64,
+    app: MemberApp,
+    draining: bool,
 }
 
 /// What stays the same about a node when its certificate is renewed.
@@ -67,6 +82,7 @@ impl Members {
         Arc::new(Self {
             silence_limit,
             table: Mutex::new(HashMap::new()),
+            app_changes: watch::Sender::new(0),
         })
     }
 
@@ -100,6 +116,9 @@ impl Members {
         let member = table.get_mut(run.node())?;
         member.connected = true;
         member.peer = peer.cloned();
+        // It says again what it has open, and whether it is about to leave.
+        member.app = MemberApp::default();
+        member.draining = false;
         let earlier = member.run.replace(run.clone());
         if earlier.as_ref() != Some(run) {
             member.joined = Instant::now();
@@ -112,11 +131,20 @@ impl Members {
         if let Some(member) = self.lock().get_mut(id) {
             member.connected = false;
         }
+        self.app_changed();
     }
 
-    /// Whether the executor has a control stream.
-    pub(crate) fn is_connected(&self, id: &NodeId) -> bool {
-        self.lock().get(id).is_some_and(|member| member.connected)
+    /// Notes that the executor takes no further tasks.
+    pub(crate) fn drain(&self, id: &NodeId) {
+        if let Some(member) = self.lock().get_mut(id) {
+            member.draining = true;
+        }
+        self.app_changed();
+    }
+
+    /// Whether the executor may be given tasks: it can be told to stop them, and stays.
+    pub(crate) fn takes_work(&self, id: &NodeId) -> bool {
+        self.lock().get(id).is_some_and(Member::takes_work)
     }
 
     pub(crate) fn record_statistics(&self, id: &NodeId, slots: u32, active: u32, total: u64) {
@@ -129,6 +157,7 @@ impl Members {
 
     pub(crate) fn forget(&self, id: &NodeId) {
         self.lock().remove(id);
+        self.app_changed();
     }
 
     /// The executors whose control stream is open, in the order of their ids.
@@ -185,6 +214,10 @@ impl Member {
         self.connected || now.duration_since(self.last_seen) < silence_limit
     }
 
+    fn takes_work(&self) -> bool {
+        self.connected && !self.draining
+    }
+
     fn summary(&self, id: &NodeId, now: Instant) -> MemberSummary {
         MemberSummary {
             id: id.clone(),
@@ -194,6 +227,8 @@ impl Member {
             member_for: now.duration_since(self.joined),
             last_seen: now.duration_since(self.last_seen),
             peer: self.peer.clone(),
+            app_digest: self.app.newest().map(ToOwned::to_owned),
+            draining: self.draining,
         }
     }
 
@@ -208,6 +243,8 @@ impl Member {
             task_slots: 0,
             tasks_active: 0,
             tasks_total: 0,
+            app: MemberApp::default(),
+            draining: false,
         }
     }
 }

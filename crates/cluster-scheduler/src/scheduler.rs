@@ -8,16 +8,18 @@ use spice_runtime::{Distributor, TaskHistory};
 use spicepod::App;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::LayerExt;
 use tonic::transport::server::Router;
 
+use crate::app_change::{self, AppChangeError, AppChanged};
 use crate::authorization::method_table;
 use crate::cluster_service::{ClusterServiceState, GuardedClusterService};
 use crate::control::ControlStreams;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineOptions};
 use crate::events::SchedulerEvents;
 use crate::history::SharedHistory;
 use crate::members::{MemberSummary, Members};
@@ -61,15 +63,17 @@ impl Scheduler {
     /// [`StartError`] when the distributed engine refuses to start.
     pub async fn start(options: SchedulerOptions) -> Result<Self, StartError> {
         let tasks = TaskTracker::new();
-        let streams = Arc::new(ControlStreams::default());
+        let digest = options.app.digest();
+        let streams = Arc::new(ControlStreams::new(options.events.clone(), digest));
         let members = Members::new(MEMBER_SILENCE_LIMIT);
-        let engine = Engine::start(
-            &options.node_id,
-            options.transport.clone(),
-            streams.clone(),
-            tasks.clone(),
-            options.history.clone(),
-        )
+        let engine = Engine::start(EngineOptions {
+            node_id: options.node_id.clone(),
+            transport: options.transport.clone(),
+            streams: streams.clone(),
+            members: members.clone(),
+            tasks: tasks.clone(),
+            history: options.history.clone(),
+        })
         .await
         .map_err(|source| StartError(Box::new(source)))?;
         let peers = PeerSchedulers::new(Arc::new(Alone), options.transport.clone());
@@ -79,7 +83,7 @@ impl Scheduler {
         }));
         let state = Arc::new(ClusterServiceState {
             node_id: options.node_id,
-            app: options.app,
+            app: watch::Sender::new(options.app),
             members: members.clone(),
             streams,
             engine: engine.clone(),
@@ -103,6 +107,21 @@ impl Scheduler {
     /// The way queries enter: runs plans on the connected executors.
     pub fn distributor(&self) -> Arc<dyn Distributor> {
         self.engine.distributor()
+    }
+
+    /// Gives the executors another application and waits, for a bounded time, until they have it
+    /// open. Plan queries over it afterwards: executors keep the one before for those that run.
+    ///
+    /// # Errors
+    ///
+    /// [`AppChangeError`] where no executor can open it; they then keep the one before.
+    pub async fn change_app(&self, app: Arc<App>) -> Result<AppChanged, AppChangeError> {
+        app_change::change(&self.state, app).await
+    }
+
+    /// How many executors can take tasks of the current application.
+    pub fn ready_executors(&self) -> usize {
+        self.state.ready_count()
     }
 
     /// The executors whose control stream is open.
@@ -137,10 +156,11 @@ impl Scheduler {
         let cluster = ClusterServiceServer::new(cluster)
             .max_decoding_message_size(REQUEST_LIMIT_BYTES)
             .max_encoding_message_size(ANSWER_LIMIT_BYTES);
-        let engine = self
-            .engine
-            .service(self.authorizer.clone(), self.members.clone());
-        let gate = self.authorizer.gate(method_table());
+        let engine = self.engine.service(self.authorizer.clone());
+        let gate = self
+            .authorizer
+            .gate(method_table())
+            .answered_within(ANSWER_LIMIT);
         let control_gate = gate.clone().calls_per_peer(CONTROL_CALLS_PER_PEER);
         let engine_gate = gate.calls_per_peer(ENGINE_CALLS_PER_PEER);
         server_builder()
@@ -191,6 +211,10 @@ const CONTROL_CALLS_PER_PEER: usize = 64;
 /// turns. With the size of a message it bounds what one key can take up: 64 MiB as they arrive, and
 /// what reading them makes of it.
 const ENGINE_CALLS_PER_PEER: usize = 4;
+
+/// Calls are answered in milliseconds, and the largest message takes seconds on a slow network. A
+/// control stream is answered when it opens.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// The largest answer is an application definition.
 const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;

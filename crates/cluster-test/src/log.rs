@@ -95,6 +95,46 @@ impl Log {
         found.map_err(|why| anyhow!("{why}; its last lines:\n{}", self.tail(LAST_LINES)))
     }
 
+    /// As [`wait_for`](Self::wait_for), without the first `skipped` lines.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_for`](Self::wait_for).
+    pub async fn wait_for_after(
+        &self,
+        skipped: usize,
+        wanted: impl Fn(&LogLine) -> bool,
+        patience: Duration,
+    ) -> Result<Arc<LogLine>> {
+        let later = |lines: &[Arc<LogLine>]| lines.iter().skip(skipped).any(|line| wanted(line));
+        self.wait_until(later, patience).await?;
+        let lines = self.lines();
+        let line = lines.iter().skip(skipped).find(|line| wanted(line));
+        line.cloned().ok_or_else(|| anyhow!("the event is gone"))
+    }
+
+    /// Waits until all that was written is as `wanted`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not within `patience`, or the process ends before; with the last lines.
+    pub async fn wait_until(
+        &self,
+        wanted: impl Fn(&[Arc<LogLine>]) -> bool,
+        patience: Duration,
+    ) -> Result<()> {
+        let mut lines = self.lines.clone();
+        let found = timeout(patience, lines.wait_for(|lines| wanted(lines))).await;
+        if matches!(found, Ok(Ok(_))) {
+            return Ok(());
+        }
+        let seconds = patience.as_secs_f64();
+        bail!(
+            "not within {seconds} s; its last lines:\n{}",
+            self.tail(LAST_LINES)
+        )
+    }
+
     /// As [`wait_for`](Self::wait_for), with the reason alone where there is no such line.
     pub(crate) async fn find(
         &self,

@@ -204,6 +204,29 @@ impl Node {
         send(id, "HUP").await
     }
 
+    /// Sends it a signal by its name without `SIG`, for example `STOP` and `CONT`.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended, or cannot be signalled.
+    pub async fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id();
+        let id = id.with_context(|| format!("{} has ended", self.name))?;
+        send(id, name).await
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// When it still runs after `patience`, with its last lines.
+    pub async fn ended(&mut self, patience: Duration) -> Result<ExitStatus> {
+        match timeout(patience, self.child.wait()).await {
+            Ok(status) => Ok(status?),
+            Err(_) => bail!("{} still runs:\n{}", self.name, self.log.tail(20)),
+        }
+    }
+
     /// Whether it still runs.
     ///
     /// # Errors

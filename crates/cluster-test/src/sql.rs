@@ -47,6 +47,18 @@ impl SqlClient {
             .with_context(|| format!("no answer within {} s", QUERY_PATIENCE.as_secs()))?
     }
 
+    /// As [`query`](Self::query), and asks the server to give up after `limit`, as clients with a
+    /// timeout do.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    pub async fn query_within(&mut self, sql: &str, limit: Duration) -> Result<Vec<RecordBatch>> {
+        let milliseconds = format!("{}m", limit.as_millis());
+        self.client.set_header("grpc-timeout", milliseconds);
+        self.query(sql).await
+    }
+
     async fn all_rows(&mut self, sql: &str) -> Result<Vec<RecordBatch>> {
         let info = self.client.execute(sql.to_owned(), None).await;
         let mut batches = Vec::new();

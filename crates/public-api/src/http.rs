@@ -24,8 +24,8 @@ mod sql;
 mod status;
 
 pub use self::node_info::{
-    BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo,
-    NodeRole, OwnCertificate, RootCertificate, Security,
+    AppDescription, BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList,
+    NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate, Security,
 };
 pub use self::ready::{Readiness, ReadyState};
 

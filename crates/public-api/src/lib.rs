@@ -7,7 +7,7 @@
 //! ```no_run
 //! # use std::sync::Arc;
 //! # use public_api::{HttpState, NodeInfo, ReadyState, Readiness, serve_http};
-//! # use spice_runtime::{Runtime, RuntimeOptions, SqlEngine};
+//! # use spice_runtime::{NoSecrets, Runtime, RuntimeOptions, SqlEngine};
 //! struct AlwaysReady;
 //!
 //! impl Readiness for AlwaysReady {
@@ -21,7 +21,8 @@
 //! }
 //!
 //! # async fn run(info: Arc<dyn NodeInfo>) -> Result<(), Box<dyn std::error::Error>> {
-//! let runtime = Runtime::open(&spicepod::App::empty(), RuntimeOptions::default()).await?;
+//! let app = spicepod::App::empty();
+//! let runtime = Runtime::open(&app, RuntimeOptions::default(), Arc::new(NoSecrets)).await?;
 //! let state = HttpState {
 //!     sql: Some(SqlEngine::local(Arc::new(runtime))),
 //!     readiness: Arc::new(AlwaysReady),
@@ -44,9 +45,9 @@ pub use crate::connections::SHUTDOWN_GRACE;
 pub use crate::error::ServeError;
 pub use crate::flight::serve_flight;
 pub use crate::http::{
-    BoundListener, HttpState, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription,
-    NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate, Security,
-    serve_http,
+    AppDescription, BoundListener, HttpState, MAX_MEMBERS, Member, MemberCertificate, MemberList,
+    NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate,
+    Security, serve_http,
 };
 pub use crate::metrics::{
     ClusterMetrics, MetricsState, NodeSample, OwnCluster, ResourceAttributes, export_metrics,

@@ -9,6 +9,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+use crate::current::CurrentRuntime;
 use crate::history::{Asked, ClientProtocol, QuerySpan};
 use crate::placement::{Placement, placement};
 use crate::query_error::QueryError;
@@ -42,7 +43,7 @@ pub trait Distributor: fmt::Debug + Send + Sync + 'static {
 /// record in the history of its runtime, if there is one.
 #[derive(Debug, Clone)]
 pub struct SqlEngine {
-    runtime: Arc<Runtime>,
+    runtime: CurrentRuntime,
     distributor: Option<Arc<dyn Distributor>>,
     protocol: Option<ClientProtocol>,
 }
@@ -50,9 +51,9 @@ pub struct SqlEngine {
 impl SqlEngine {
     /// An engine that runs every query on this node.
     #[must_use]
-    pub fn local(runtime: Arc<Runtime>) -> Self {
+    pub fn local(runtime: impl Into<CurrentRuntime>) -> Self {
         SqlEngine {
-            runtime,
+            runtime: runtime.into(),
             distributor: None,
             protocol: None,
         }
@@ -60,9 +61,12 @@ impl SqlEngine {
 
     /// An engine that runs what reads no dataset on this node and gives the rest away.
     #[must_use]
-    pub fn distributed(runtime: Arc<Runtime>, distributor: Arc<dyn Distributor>) -> Self {
+    pub fn distributed(
+        runtime: impl Into<CurrentRuntime>,
+        distributor: Arc<dyn Distributor>,
+    ) -> Self {
         SqlEngine {
-            runtime,
+            runtime: runtime.into(),
             distributor: Some(distributor),
             protocol: None,
         }
@@ -77,10 +81,10 @@ impl SqlEngine {
         }
     }
 
-    /// The tables that queries can name.
+    /// The tables that queries can name now.
     #[must_use]
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub fn runtime(&self) -> Arc<Runtime> {
+        self.runtime.now()
     }
 
     /// Parse and check one statement. Nothing runs yet.
@@ -90,33 +94,15 @@ impl SqlEngine {
     /// [`QueryError::Invalid`] for wrong SQL, [`QueryError::Unsupported`] for a statement that
     /// changes something or that takes parameters.
     pub async fn plan(&self, sql: &str) -> Result<PlannedQuery, QueryError> {
+        let runtime = self.runtime.now();
         let asked = Asked::now(sql, self.protocol);
-        let mut span = QuerySpan::begin(self.runtime.history(), asked.clone());
-        let planned = self.planned(sql, asked).await;
+        let mut span = QuerySpan::begin(runtime.history(), asked.clone());
+        let planned = planned(runtime, sql, asked).await;
         match &planned {
             Ok(_) => span.discard(),
             Err(error) => span.fail(error),
         }
         planned
-    }
-
-    async fn planned(&self, sql: &str, asked: Asked) -> Result<PlannedQuery, QueryError> {
-        let session = self.runtime.session();
-        let state = session.state();
-        let plan = read_only_plan(&state, sql).await?;
-        // Analysis settles the types. Its result serves as schema only, because whoever runs
-        // the plan analyzes it again, with rules of its own.
-        let analyzed =
-            state
-                .analyzer()
-                .execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
-        Ok(PlannedQuery {
-            schema: Arc::clone(analyzed.schema().inner()),
-            placement: placement(&plan)?,
-            session,
-            plan,
-            asked,
-        })
     }
 
     /// Run a planned query.
@@ -133,7 +119,7 @@ impl SqlEngine {
         &self,
         query: PlannedQuery,
     ) -> Result<SendableRecordBatchStream, QueryError> {
-        let mut span = QuerySpan::begin(self.runtime.history(), query.asked.clone());
+        let mut span = QuerySpan::begin(query.runtime.history(), query.asked.clone());
         match self.rows(query, &span).await {
             Ok(rows) => Ok(span.watch(rows)),
             Err(error) => {
@@ -148,11 +134,17 @@ impl SqlEngine {
         query: PlannedQuery,
         span: &QuerySpan,
     ) -> Result<SendableRecordBatchStream, QueryError> {
-        let PlannedQuery { session, plan, .. } = query;
-        if let Some(locations) = query.placement.locations() {
-            self.runtime.check_present(locations).await?;
+        let PlannedQuery {
+            runtime,
+            session,
+            plan,
+            placement,
+            ..
+        } = query;
+        if let Some(locations) = placement.locations() {
+            runtime.check_present(locations).await?;
         }
-        match (&self.distributor, query.placement) {
+        match (&self.distributor, placement) {
             (Some(distributor), Placement::WithTheData(_)) => {
                 distributor.execute(session, plan, span).await
             }
@@ -161,9 +153,10 @@ impl SqlEngine {
     }
 }
 
-/// A statement that passed every check, ready to run.
+/// A statement that passed every check, ready to run over the tables that it was planned with.
 #[derive(Clone)]
 pub struct PlannedQuery {
+    runtime: Arc<Runtime>,
     session: SessionContext,
     plan: LogicalPlan,
     schema: SchemaRef,
@@ -187,6 +180,31 @@ impl fmt::Debug for PlannedQuery {
             .field("placement", &self.placement)
             .finish_non_exhaustive()
     }
+}
+
+/// Nothing runs yet; see [`SqlEngine::plan`].
+async fn planned(
+    runtime: Arc<Runtime>,
+    sql: &str,
+    asked: Asked,
+) -> Result<PlannedQuery, QueryError> {
+    let session = runtime.session();
+    let state = session.state();
+    let plan = read_only_plan(&state, sql).await?;
+    // Analysis settles the types. Its result serves as schema only, because whoever runs
+    // the plan analyzes it again, with rules of its own.
+    let analyzed =
+        state
+            .analyzer()
+            .execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+    Ok(PlannedQuery {
+        schema: Arc::clone(analyzed.schema().inner()),
+        placement: placement(&plan)?,
+        runtime,
+        session,
+        plan,
+        asked,
+    })
 }
 
 /// Parse `sql` and plan it in `state`, refusing whatever does more than read.

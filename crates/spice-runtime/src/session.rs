@@ -12,6 +12,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use spicepod::DEFAULT_SCHEMA;
 
 use crate::history::TaskHistory;
+use crate::origin::with_app_digest;
 
 /// The one catalog, which SQL may leave out.
 pub const CATALOG: &str = "spice";
@@ -40,8 +41,8 @@ impl Default for RuntimeOptions {
     }
 }
 
-/// A session without tables.
-pub(crate) fn open(options: &RuntimeOptions) -> Result<SessionContext> {
+/// A session without tables, over the application with this digest.
+pub(crate) fn open(options: &RuntimeOptions, app_digest: &str) -> Result<SessionContext> {
     // A cached listing has no end by default, so a file added to a dataset's directory would
     // stay unseen until a restart. Footers and statistics stay cached: they are checked against
     // size and modification time.
@@ -52,7 +53,7 @@ pub(crate) fn open(options: &RuntimeOptions) -> Result<SessionContext> {
     }
     let environment = environment.build_arc()?;
     let state = SessionStateBuilder::new()
-        .with_config(config(options))
+        .with_config(with_app_digest(config(options), app_digest))
         .with_runtime_env(environment)
         .with_default_features()
         .build();

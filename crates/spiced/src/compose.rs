@@ -13,11 +13,13 @@ use std::time::Instant;
 
 use anyhow::Context;
 use cluster_proto::NodeId;
+use cluster_scheduler::Scheduler;
 use cluster_tls::tonic::NodeTransport;
 use cluster_tls::{AcceptLimits, DialLimits};
 use prometheus_client::registry::Registry;
 use public_api::NodeRole;
-use spice_runtime::RuntimeOptions;
+use spice_runtime::{RuntimeOptions, RuntimeWriter};
+use spicepod::App;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,7 @@ use crate::config::{Decided, InternalConfig, NodeConfig, RoleConfig, SecurityCon
 use crate::faults::{Faults, chain};
 use crate::info::{OwnInfo, Protection};
 use crate::listeners::{self, Listeners, local_address};
+use crate::manifest::{Adoption, Manifest, ManifestWatch, Opening};
 use crate::material::{self, Identity, Material};
 use crate::metrics::Metrics;
 use crate::observers::Observer;
@@ -102,14 +105,14 @@ impl Node {
     async fn serve(self, config: NodeConfig, material: Material) -> anyhow::Result<()> {
         match config.role {
             RoleConfig::Standalone { .. } => {
-                let app = material.app.context("the spicepod was not read")?;
+                let (app, manifest) = material.app.context("the spicepod was not read")?;
                 reload::take_hangups(&self)?;
-                standalone::serve(self, app).await
+                standalone::serve(self, app, manifest).await
             }
             RoleConfig::Scheduler { internal, .. } => {
-                let app = material.app.context("the spicepod was not read")?;
+                let (app, manifest) = material.app.context("the spicepod was not read")?;
                 let internal = self.internal(&internal, material.identity)?;
-                scheduler::serve(self, app, internal).await
+                scheduler::serve(self, internal, (app, manifest)).await
             }
             RoleConfig::Executor {
                 internal,
@@ -178,7 +181,32 @@ impl Node {
             started: self.started,
             scheduler: None,
             tables: OnceLock::new(),
+            rejected_manifest: self.observer.rejected_manifest(),
         }
+    }
+
+    /// How this node opens an application, the first one and every later one.
+    fn opening(&self) -> Opening {
+        Opening {
+            options: self.runtime.clone(),
+        }
+    }
+
+    /// Keeps the application up to date with its spicepod, until the node stops.
+    fn follow(
+        &self,
+        (app, manifest): (&App, Manifest),
+        runtime: RuntimeWriter,
+        scheduler: Option<Scheduler>,
+    ) -> anyhow::Result<()> {
+        let adoption = Adoption {
+            opening: self.opening(),
+            runtime,
+            scheduler,
+        };
+        let observer = self.observer.clone();
+        let watch = ManifestWatch::new(manifest, app.digest(), adoption, observer);
+        watch.start(self.shutdown.clone())
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) enum RoleConfig {
 }
 
 /// Where the spicepod is.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ManifestPath {
     /// Named on the command line: it must be there.
     Given(PathBuf),

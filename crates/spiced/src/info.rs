@@ -7,10 +7,10 @@ use cluster_proto::NodeId;
 use cluster_scheduler::{MemberSummary, Scheduler};
 use cluster_tls::{Credentials, PeerIdentity};
 use public_api::{
-    BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo,
-    NodeRole, OwnCertificate, RootCertificate, Security,
+    AppDescription, BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList,
+    NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate, Security,
 };
-use spice_runtime::Runtime;
+use spice_runtime::{CurrentRuntime, Runtime};
 
 use crate::observers::RejectedFiles;
 
@@ -22,7 +22,8 @@ pub(crate) struct OwnInfo {
     pub(crate) listeners: Vec<BoundListener>,
     pub(crate) started: Instant,
     pub(crate) scheduler: Option<Scheduler>,
-    pub(crate) tables: OnceLock<Arc<Runtime>>,
+    pub(crate) tables: OnceLock<CurrentRuntime>,
+    pub(crate) rejected_manifest: Arc<RejectedFiles>,
 }
 
 /// How the internal port is protected, for as long as the node runs.
@@ -51,6 +52,10 @@ impl NodeInfo for OwnInfo {
             uptime: self.started.elapsed(),
             security: self.protection.describe(),
             listeners: self.listeners.clone(),
+            app: self.tables().map(|tables| AppDescription {
+                digest: tables.app_digest().to_owned(),
+                rejected: self.rejected_manifest.fault(),
+            }),
         }
     }
 
@@ -70,7 +75,7 @@ impl NodeInfo for OwnInfo {
     }
 
     fn tables(&self) -> Option<Arc<Runtime>> {
-        self.tables.get().cloned()
+        self.tables.get().map(CurrentRuntime::now)
     }
 }
 
@@ -92,6 +97,8 @@ impl OwnInfo {
             task_slots: None,
             tasks_active: None,
             tasks_total: None,
+            app_digest: self.tables().map(|it| it.app_digest().to_owned()),
+            draining: false,
             certificate,
         }
     }
@@ -136,6 +143,8 @@ fn executor(summary: &MemberSummary) -> Member {
         task_slots: reported.then_some(summary.task_slots),
         tasks_active: reported.then_some(summary.tasks_active),
         tasks_total: reported.then_some(summary.tasks_total),
+        app_digest: summary.app_digest.clone(),
+        draining: summary.draining,
         certificate: summary.peer.as_deref().map(certificate),
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod info;
 mod listeners;
 mod logging;
+mod manifest;
 mod material;
 mod metrics;
 mod observers;

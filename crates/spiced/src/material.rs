@@ -1,7 +1,7 @@
 //! Reading what the command line names: certificate files and the spicepod. Faults are added
 //! to those that the command line has, so that one start shows all of them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cluster_tls::{
@@ -13,10 +13,11 @@ use crate::config::{
     InternalConfig, ManifestPath, NodeConfig, RevocationPaths, RoleConfig, SecurityConfig,
 };
 use crate::faults::chain;
+use crate::manifest::Manifest;
 
 /// What was read and verified for one start.
 pub(crate) struct Material {
-    pub(crate) app: Option<App>,
+    pub(crate) app: Option<(App, Manifest)>,
     pub(crate) identity: Option<Identity>,
 }
 
@@ -42,29 +43,18 @@ pub(crate) fn read(config: &NodeConfig, faults: &mut Vec<String>) -> Material {
     }
 }
 
-fn read_app(path: &ManifestPath, faults: &mut Vec<String>) -> Option<App> {
-    let path = match path {
-        ManifestPath::Given(path) => path.as_path(),
-        ManifestPath::Default => {
-            let here = Path::new(".");
-            let found = spicepod::MANIFEST_NAMES
-                .iter()
-                .any(|name| here.join(name).exists());
-            if !found {
+fn read_app(path: &ManifestPath, faults: &mut Vec<String>) -> Option<(App, Manifest)> {
+    match Manifest::open(path) {
+        Ok((app, manifest)) => {
+            if !manifest.is_there() {
                 tracing::warn!(
                     "no spicepod.yaml in the current directory, starting without datasets"
                 );
-                return Some(App::empty());
             }
-            here
-        }
-    };
-    match spicepod::load(path) {
-        Ok(app) => {
             for warning in app.warnings() {
                 tracing::warn!("{warning}");
             }
-            Some(app)
+            Some((app, manifest))
         }
         Err(error) => {
             match error.findings() {

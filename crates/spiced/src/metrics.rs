@@ -22,6 +22,10 @@ pub(crate) struct Metrics {
     pub(crate) connections_dropped: Family<DropLabels, Counter>,
     pub(crate) reloads: Family<ReloadLabels, Counter>,
     pub(crate) reload_rejected: Gauge<i64, AtomicI64>,
+    pub(crate) manifest_reloads: Family<ManifestLabels, Counter>,
+    pub(crate) manifest_rejected: Gauge<i64, AtomicI64>,
+    pub(crate) commands: Family<CommandLabels, Counter>,
+    pub(crate) acknowledgements_ignored: Counter<u64, AtomicU64>,
     pub(crate) denials: Family<DenialLabels, Counter>,
     pub(crate) certificate_not_after: Family<CertificateLabels, Gauge<i64, AtomicI64>>,
     pub(crate) insecure: Gauge<i64, AtomicI64>,
@@ -74,6 +78,20 @@ pub(crate) struct ReloadLabels {
     pub(crate) reason: &'static str,
 }
 
+/// What came of reading the spicepod again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ManifestLabels {
+    pub(crate) result: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+/// What became of which commands to executors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CommandLabels {
+    pub(crate) command: &'static str,
+    pub(crate) outcome: &'static str,
+}
+
 /// Which denied calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct DenialLabels {
@@ -107,6 +125,10 @@ impl Metrics {
             connections_dropped: Family::default(),
             reloads: Family::default(),
             reload_rejected: Gauge::default(),
+            manifest_reloads: Family::default(),
+            manifest_rejected: Gauge::default(),
+            commands: Family::default(),
+            acknowledgements_ignored: Counter::default(),
             denials: Family::default(),
             certificate_not_after: Family::default(),
             insecure: Gauge::default(),
@@ -123,6 +145,7 @@ impl Metrics {
         metrics.register_connections(&mut registry);
         metrics.register_security(&mut registry);
         metrics.register_work(&mut registry);
+        metrics.register_control(&mut registry);
         (metrics, registry)
     }
 
@@ -225,6 +248,29 @@ impl Metrics {
             "scheduler_task_history_missing",
             "Schedulers that gave no task history to a query over all of it, by reason",
             self.history_missing.clone(),
+        );
+    }
+
+    fn register_control(&self, registry: &mut Registry) {
+        registry.register(
+            "runtime_app_reload",
+            "Changes and requests after which the spicepod was read again, by result",
+            self.manifest_reloads.clone(),
+        );
+        registry.register(
+            "runtime_app_rejected",
+            "1 while the spicepod that is there cannot be used, and the one before stays in use",
+            self.manifest_rejected.clone(),
+        );
+        registry.register(
+            "scheduler_control_commands",
+            "Commands to executors that nobody waits for any more, by what became of them",
+            self.commands.clone(),
+        );
+        registry.register(
+            "scheduler_control_acknowledgements_ignored",
+            "Acknowledgements of executors that belong to no command that waits",
+            self.acknowledgements_ignored.clone(),
         );
     }
 

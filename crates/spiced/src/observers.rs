@@ -1,6 +1,8 @@
 //! What the rooms report, as log lines and metrics.
 
+mod commands;
 mod denials;
+mod manifest;
 mod rejected;
 mod repeats;
 mod tls;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
-use cluster_scheduler::{Missing, SchedulerEvents};
+use cluster_scheduler::{CommandEnd, CommandKind, Missing, SchedulerEvents};
 
 use crate::metrics::{Metrics, MissingLabels};
 use denials::{Caller, Denial};
@@ -25,6 +27,7 @@ pub(crate) struct Observer {
     refusals: Repeats<IpAddr, &'static str>,
     denials: Repeats<Caller, Denial>,
     rejected: Arc<RejectedFiles>,
+    rejected_manifest: Arc<RejectedFiles>,
 }
 
 impl Observer {
@@ -34,12 +37,18 @@ impl Observer {
             refusals: Repeats::default(),
             denials: Repeats::default(),
             rejected: Arc::default(),
+            rejected_manifest: Arc::default(),
         }
     }
 
     /// Whether the credential files that are there now are used, as it changes.
     pub(crate) fn rejected_files(&self) -> Arc<RejectedFiles> {
         Arc::clone(&self.rejected)
+    }
+
+    /// Whether the spicepod that is there now is used, as it changes.
+    pub(crate) fn rejected_manifest(&self) -> Arc<RejectedFiles> {
+        Arc::clone(&self.rejected_manifest)
     }
 
     fn show_connected(&self, connected: usize) {
@@ -70,6 +79,23 @@ impl SchedulerEvents for Observer {
             .get_or_create(&MissingLabels { reason })
             .inc();
         tracing::warn!(scheduler = %peer, %missing, "task history of a scheduler missing in an answer");
+    }
+
+    fn executor_ready(&self, id: &NodeId, digest: &str, ready: usize) {
+        tracing::info!(executor = %id, digest, ready, "executor has the application open");
+    }
+
+    fn command_ended(&self, id: &NodeId, command: CommandKind, end: CommandEnd) {
+        self.tell_command(id, command, end);
+    }
+
+    fn command_failed(&self, id: &NodeId, command: CommandKind, error: &str) {
+        self.tell_failed_command(id, command, error);
+    }
+
+    fn acknowledgement_ignored(&self, id: &NodeId) {
+        self.metrics.acknowledgements_ignored.inc();
+        tracing::debug!(executor = %id, "acknowledgement of nothing that was asked");
     }
 }
 

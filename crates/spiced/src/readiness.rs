@@ -43,8 +43,6 @@ impl Readiness for NodeReadiness {
     }
 
     fn executors(&self) -> Option<usize> {
-        self.scheduler
-            .as_ref()
-            .map(|scheduler| scheduler.executors().len())
+        self.scheduler.as_ref().map(Scheduler::ready_executors)
     }
 }

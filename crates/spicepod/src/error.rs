@@ -52,6 +52,18 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// What is wrong, as a word for metrics and for status pages, which show neither paths nor
+    /// what a manifest says.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            LoadError::NotFound { .. } => "missing",
+            LoadError::Read { .. } => "unreadable",
+            LoadError::TooLarge { .. } => "too_large",
+            LoadError::Invalid { .. } | LoadError::Json { .. } => "invalid",
+        }
+    }
+
     /// The single faults of a manifest that was read, for a caller that numbers them together
     /// with its own; empty for every other kind of error.
     #[must_use]

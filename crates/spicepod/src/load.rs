@@ -1,5 +1,6 @@
 //! Finding and reading the manifest: the only part of the crate that touches a disk.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -24,20 +25,66 @@ pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 ///
 /// [`LoadError`]: no manifest, an unreadable one, or every fault it holds.
 pub fn load(path: &Path) -> Result<App, LoadError> {
-    let manifest = find(path)?;
-    let unreadable = |source| LoadError::Read {
-        path: manifest.clone(),
-        source,
-    };
-    let text = read(&manifest).map_err(unreadable)?;
-    let Some(text) = text else {
-        return Err(LoadError::TooLarge {
+    ManifestText::read(path)?.parse()
+}
+
+/// A manifest that was read and not yet interpreted. Two that are equal mean the same, which is
+/// how whoever watches a manifest knows that it changed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ManifestText {
+    /// As it was found, for findings.
+    path: PathBuf,
+    /// Where relative paths start.
+    directory: PathBuf,
+    text: String,
+}
+
+impl ManifestText {
+    /// Read the manifest at `path`, found as [`load`] finds it.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: no manifest, or one that cannot be read.
+    pub fn read(path: &Path) -> Result<ManifestText, LoadError> {
+        let manifest = find(path)?;
+        let unreadable = |source| LoadError::Read {
+            path: manifest.clone(),
+            source,
+        };
+        let text = read(&manifest).map_err(unreadable)?;
+        let absolute = std::path::absolute(&manifest).map_err(unreadable)?;
+        let directory = directory_of(&absolute).to_owned();
+        let Some(text) = text else {
+            return Err(LoadError::TooLarge {
+                path: manifest,
+                limit: MAX_MANIFEST_BYTES,
+            });
+        };
+        Ok(ManifestText {
             path: manifest,
-            limit: MAX_MANIFEST_BYTES,
-        });
-    };
-    let absolute = std::path::absolute(&manifest).map_err(unreadable)?;
-    manifest::from_yaml(&text, &manifest, directory_of(&absolute))
+            directory,
+            text,
+        })
+    }
+
+    /// Interpret it.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Invalid`] with every fault of the text.
+    pub fn parse(&self) -> Result<App, LoadError> {
+        manifest::from_yaml(&self.text, &self.path, &self.directory)
+    }
+}
+
+impl fmt::Debug for ManifestText {
+    /// Without the text, which may be megabytes.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ManifestText")
+            .field("path", &self.path)
+            .field("bytes", &self.text.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Interpret the text of a manifest. `origin` is the path it was read from: findings name it,

@@ -1,6 +1,6 @@
 //! Who may call what, through real sockets to real nodes: every method with every role.
 
-mod calls;
+pub(crate) mod calls;
 mod denials;
 mod forgery;
 mod gate;
@@ -10,6 +10,7 @@ mod messages;
 mod ports;
 mod rows;
 mod seats;
+mod slow;
 mod streams;
 mod tickets;
 

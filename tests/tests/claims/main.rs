@@ -3,8 +3,11 @@
 
 mod answers;
 mod authorization;
+mod control;
 mod dataset;
+mod definition;
 mod fixture;
+mod heavy;
 mod loss;
 mod refusals;
 mod renewal;

@@ -13,7 +13,8 @@ use cluster_tls::Role;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, PATIENCE};
-use command::{spice, standalone};
+use command::spice;
+pub(crate) use command::standalone;
 
 /// The document at `path`, where there must be one.
 async fn document(node: &Node, path: &str) -> Result<Value> {

@@ -9,28 +9,41 @@ use ballista_core::client_pool::BallistaClientPool;
 use ballista_core::serde::protobuf::{
     RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport,
 };
+use ballista_core::serde::scheduler::TaskKey;
 use ballista_executor::execution_engine::{
     DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor,
 };
-use datafusion::error::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec,
+};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 
+use super::cancelled::CancelledTasks;
 use super::task_log::TaskLog;
 use crate::events::TaskReport;
 
 pub(super) struct ReportingEngine {
     inner: DefaultExecutionEngine,
     log: Arc<TaskLog>,
+    cancelled: Arc<CancelledTasks>,
 }
 
 impl ReportingEngine {
-    pub(super) fn new(pool: Arc<dyn BallistaClientPool>, log: Arc<TaskLog>) -> Self {
+    pub(super) fn new(
+        pool: Arc<dyn BallistaClientPool>,
+        log: Arc<TaskLog>,
+        cancelled: Arc<CancelledTasks>,
+    ) -> Self {
         Self {
             inner: DefaultExecutionEngine::with_client_pool(pool),
             log,
+            cancelled,
         }
     }
 }
@@ -46,6 +59,12 @@ impl ExecutionEngine for ReportingEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
+        let key = TaskKey {
+            job_id: job_id.clone(),
+            stage_id,
+            task_id,
+        };
+        let plan = interruptible(plan)?;
         let inner = self.inner.create_query_stage_exec(
             job_id,
             stage_id,
@@ -58,6 +77,8 @@ impl ExecutionEngine for ReportingEngine {
         self.log.started();
         Ok(Arc::new(ReportingStage {
             inner,
+            key,
+            cancelled: self.cancelled.clone(),
             log: self.log.clone(),
             report: Mutex::new(TaskReport {
                 failed: true,
@@ -71,6 +92,8 @@ impl ExecutionEngine for ReportingEngine {
 /// the moment at which polling delivers that status; anything earlier would race with it.
 struct ReportingStage {
     inner: Arc<dyn QueryStageExecutor>,
+    key: TaskKey,
+    cancelled: Arc<CancelledTasks>,
     log: Arc<TaskLog>,
     report: Mutex<TaskReport>,
 }
@@ -82,6 +105,10 @@ impl QueryStageExecutor for ReportingStage {
         task_id: usize,
         context: Arc<TaskContext>,
     ) -> Result<Vec<ShuffleWritePartition>> {
+        if self.cancelled.contains(&self.key) {
+            let text = "the task was cancelled before it began".to_owned();
+            return Err(DataFusionError::Execution(text));
+        }
         let partitions = self.inner.execute_query_stage(task_id, context).await?;
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         report.failed = false;
@@ -135,6 +162,26 @@ impl fmt::Display for ReportingStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.inner, f)
     }
+}
+
+/// The plan of a stage, with places to stop at.
+///
+/// A task is stopped where it gives its thread back. Readers do so regularly, which is enough for
+/// operators that give fewer rows than they take; a join may make hours of work of one batch, and
+/// whatever adds them up takes them all before it looks up.
+fn interruptible(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let wrapped = plan.transform_up(|node| {
+        let multiplies = node.is::<CrossJoinExec>()
+            || node.is::<NestedLoopJoinExec>()
+            || node.is::<HashJoinExec>()
+            || node.is::<SortMergeJoinExec>();
+        Ok(if multiplies {
+            Transformed::yes(Arc::new(CooperativeExec::new(node)) as _)
+        } else {
+            Transformed::no(node)
+        })
+    });
+    Ok(wrapped?.data)
 }
 
 /// Sums a counter of Ballista's shuffle reader over all operators of a task.

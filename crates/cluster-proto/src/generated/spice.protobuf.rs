@@ -72,7 +72,7 @@ pub struct ExecutorControlMessage {
     pub instance_id: ::prost::alloc::string::String,
     #[prost(
         oneof = "executor_control_message::Message",
-        tags = "2, 3, 4, 100, 101, 102"
+        tags = "2, 3, 4, 100, 101, 102, 104"
     )]
     pub message: ::core::option::Option<executor_control_message::Message>,
 }
@@ -92,6 +92,8 @@ pub mod executor_control_message {
         PartitionsLoaded(super::PartitionsLoaded),
         #[prost(message, tag = "102")]
         Statistics(super::ExecutorStatistics),
+        #[prost(message, tag = "104")]
+        Draining(super::ExecutorDraining),
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -115,6 +117,12 @@ pub struct ExecutorShutdown {
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
 }
+/// The executor is about to leave: it finishes what it has and takes no further tasks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExecutorDraining {
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CommandAck {
     #[prost(string, tag = "1")]
@@ -123,8 +131,10 @@ pub struct CommandAck {
     #[prost(string, tag = "2")]
     pub error: ::prost::alloc::string::String,
 }
+/// The executor has open what it names. Said when it opened it, and again on every new stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PartitionsLoaded {
+    /// Empty for every table of the definition.
     #[prost(string, tag = "1")]
     pub table_name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -217,10 +227,14 @@ pub struct RefreshDataset {
     #[prost(string, tag = "100")]
     pub request_id: ::prost::alloc::string::String,
 }
+/// The application definition is another one now: fetch it, open it, and say so.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AppChanged {
+    /// Of the new definition.
     #[prost(string, tag = "1")]
     pub digest: ::prost::alloc::string::String,
+    #[prost(string, tag = "100")]
+    pub request_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetTaskHistoryRequest {

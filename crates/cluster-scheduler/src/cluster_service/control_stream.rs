@@ -12,7 +12,7 @@ use tonic::{Request, Status, Streaming};
 
 use super::{ClusterServiceState, Commands, executor_id};
 use crate::authorization::ControlStream;
-use crate::control::{Closed, Outbox};
+use crate::control::{Acknowledged, Closed, Outbox};
 use crate::metrics::Answered;
 use crate::status::Refused;
 use pb::executor_control_message::Message as Report;
@@ -30,7 +30,7 @@ pub(super) async fn serve(
     let connection = request.extensions().get::<Connection>().cloned();
     let mut reports = request.into_inner();
     let first = next_report(&mut reports).await?;
-    let Some(first) = first else {
+    let Some(mut first) = first else {
         return Err(
             Refused::Malformed("the first message of a control stream names the executor").into(),
         );
@@ -40,11 +40,22 @@ pub(super) async fn serve(
 
     let run = ExecutorRun::new(id.clone(), &first.instance_id)
         .map_err(|_| Refused::Malformed("the instance id has letters and digits only"))?;
-    let outbox = state.streams.open(&id);
+    // What it has open goes ahead, so that whoever hears of the executor can use it.
+    let loaded = match first
+        .message
+        .take_if(|it| matches!(it, Report::PartitionsLoaded(_)))
+    {
+        Some(Report::PartitionsLoaded(loaded)) => Some(loaded_digest(loaded)?),
+        _ => None,
+    };
+    let outbox = state.streams.open(&run);
     if let Some(earlier) = state.members.connect(&run, permit.peer()) {
         let reason = "restarted";
         state.engine.executor_left(&earlier, reason).await;
         state.events.executor_left(&id, reason);
+    }
+    if let Some(digest) = loaded {
+        state.executor_loaded(&id, &digest);
     }
     state
         .events
@@ -152,7 +163,27 @@ impl Session {
             return Some(End::Refused(denied.into()));
         }
         match report.message? {
-            Report::Heartbeat(_) | Report::Ack(_) => None,
+            Report::Heartbeat(_) => {
+                self.state.streams.expire(&self.id);
+                None
+            }
+            Report::Ack(ack) => {
+                self.state.acknowledged(&self.id, &ack);
+                None
+            }
+            Report::PartitionsLoaded(loaded) => match loaded_digest(loaded) {
+                Ok(digest) => {
+                    self.state.executor_loaded(&self.id, &digest);
+                    None
+                }
+                Err(refused) => Some(End::Refused(refused)),
+            },
+            Report::Draining(draining) => {
+                let reason = printable(&draining.reason);
+                tracing::info!(executor = %self.id, reason, "executor takes no further tasks");
+                self.state.members.drain(&self.id);
+                None
+            }
             Report::Statistics(numbers) => {
                 self.state.members.record_statistics(
                     &self.id,
@@ -167,15 +198,13 @@ impl Session {
                 let answered = self.state.metrics_requests.answered(&self.id, metrics);
                 (answered == Answered::Unasked).then_some(UNASKED)
             }
-            Report::PartitionsLoaded(_) => Some(UNASKED),
         }
     }
 
     async fn close(self, generation: u64, end: End, sender: Sender) {
-        self.state
-            .metrics_requests
-            .stream_ended(&self.id, generation);
-        let last = self.state.streams.close(&self.id, generation) == Closed::Last;
+        let state = &self.state;
+        state.metrics_requests.stream_ended(&self.id, generation);
+        let last = state.streams.close(&self.run, generation) == Closed::Last;
         if last {
             let members = &self.state.members;
             members.disconnect(&self.id);
@@ -220,15 +249,53 @@ impl Session {
     async fn leave(self, reason: &str) {
         self.state.engine.executor_left(&self.run, reason).await;
         self.state.members.forget(&self.id);
+        self.state.streams.forget(&self.run);
         self.state.events.executor_left(&self.id, reason);
     }
 }
 
-async fn send(outbox: &mut Outbox, sender: &Sender) {
-    while let Some(command) = outbox.next().await {
-        if sender.send(Ok(command)).await.is_err() {
-            return;
+impl ClusterServiceState {
+    fn executor_loaded(&self, id: &NodeId, digest: &str) {
+        self.members.record_loaded(id, digest);
+        self.events.executor_ready(id, digest, self.ready_count());
+    }
+
+    fn acknowledged(&self, id: &NodeId, ack: &pb::CommandAck) {
+        let error = printable(&ack.error);
+        let outcome = if error.is_empty() {
+            Ok(())
+        } else {
+            Err(error.as_str())
+        };
+        let acknowledged = self.streams.acknowledge(id, &ack.request_id, outcome);
+        if let (Acknowledged::App(digest), Err(_)) = (acknowledged, outcome) {
+            self.members.record_failed(id, &digest);
         }
+    }
+}
+
+/// The digest of the definition that an executor says to have open.
+fn loaded_digest(loaded: pb::PartitionsLoaded) -> Result<String, Refused> {
+    if !loaded.table_name.is_empty() || !loaded.partition.is_empty() {
+        return Err(Refused::Malformed(
+            "this scheduler has no partitioned datasets",
+        ));
+    }
+    let digest = loaded.digest;
+    if digest.len() != DIGEST_DIGITS || !digest.bytes().all(|it| it.is_ascii_hexdigit()) {
+        return Err(Refused::Malformed("a digest has 64 hexadecimal digits"));
+    }
+    Ok(digest)
+}
+
+async fn send(outbox: &mut Outbox, sender: &Sender) {
+    loop {
+        // There is room before anything is taken: a peer that does not read holds up nothing
+        // but its own commands, and those time out.
+        let Ok(room) = sender.reserve().await else {
+            return;
+        };
+        room.send(Ok(outbox.next().await));
     }
 }
 
@@ -257,3 +324,6 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 const RECONNECT_GRACE: Duration = Duration::from_secs(3);
 
 const REASON_CHARACTERS: usize = 200;
+
+/// SHA-256 in hexadecimal.
+const DIGEST_DIGITS: usize = 64;

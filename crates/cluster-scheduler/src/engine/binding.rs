@@ -18,13 +18,53 @@ use ballista_scheduler::cluster::memory::InMemoryClusterState;
 use ballista_scheduler::cluster::{BoundTask, ClusterState, DistributionPolicy};
 use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::state::task_manager::JobInfoCache;
+use cluster_proto::ExecutorRun;
 use datafusion::error::Result;
+use spice_runtime::app_digest;
 
+use super::cancelled::CancelledJobs;
 use super::unions;
+use crate::members::Members;
 
-/// Fills the slots of the executor that polls, as upstream does by itself.
+/// Fills the slots of the executor that polls, as upstream does by itself, with tasks that it can
+/// run and that somebody waits for.
 #[derive(Debug)]
-pub(super) struct FillSlots;
+pub(super) struct FillSlots {
+    members: Arc<Members>,
+    cancelled: Arc<CancelledJobs>,
+}
+
+impl FillSlots {
+    pub(super) fn new(members: Arc<Members>, cancelled: Arc<CancelledJobs>) -> Self {
+        Self { members, cancelled }
+    }
+
+    pub(super) fn into_policy(self) -> TaskDistributionPolicy {
+        TaskDistributionPolicy::Custom(Arc::new(self))
+    }
+
+    /// The jobs whose application every executor of `budgets` has open.
+    async fn open_to(
+        &self,
+        budgets: &[&mut AvailableVcores],
+        jobs: Arc<HashMap<JobId, JobInfoCache>>,
+    ) -> Arc<HashMap<JobId, JobInfoCache>> {
+        let runs: Vec<ExecutorRun> = budgets
+            .iter()
+            .filter_map(|budget| budget.executor_id.parse().ok())
+            .collect();
+        let mut open = HashMap::new();
+        for (job_id, job) in jobs.iter() {
+            let settings = job.execution_graph.read().await.session_config();
+            let known = app_digest(&settings);
+            let ready = |digest| runs.iter().all(|run| self.members.is_ready(run, digest));
+            if known.is_none_or(ready) {
+                open.insert(job_id.clone(), job.clone());
+            }
+        }
+        Arc::new(open)
+    }
+}
 
 #[async_trait]
 impl DistributionPolicy for FillSlots {
@@ -34,6 +74,7 @@ impl DistributionPolicy for FillSlots {
         running_jobs: Arc<HashMap<JobId, JobInfoCache>>,
     ) -> Result<Vec<BoundTask>> {
         let state = InMemoryClusterState::default();
+        let running_jobs = self.open_to(&budgets, running_jobs).await;
         for budget in budgets {
             let data = ExecutorData {
                 executor_id: budget.executor_id.clone(),
@@ -45,6 +86,8 @@ impl DistributionPolicy for FillSlots {
         }
         let bound = state.bind_schedulable_tasks(TaskDistributionPolicy::Bias, running_jobs, None);
         let mut tasks = bound.await.map_err(BallistaError::into_datafusion)?;
+        // Looked at after the choice: who cancels a job first says so and then asks what runs.
+        tasks.retain(|(_, task)| !self.cancelled.contains(&task.key.job_id));
         for (_, task) in &mut tasks {
             let partitions = &task.global_input_partition_ids;
             task.plan = unions::without_foreign_inputs(task.plan.clone(), partitions)?;

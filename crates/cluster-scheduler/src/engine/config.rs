@@ -2,14 +2,12 @@ use std::sync::Arc;
 
 use ballista_core::config::{BALLISTA_CLIENT_IO_RETRY_WAIT_TIME_MS, TaskSchedulingPolicy};
 use ballista_core::extension::SessionConfigExt;
-use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
+use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_server::JobIdGenerator;
 use cluster_proto::NodeId;
 use cluster_tls::Role;
 use cluster_tls::tonic::{NodeTransport, Security};
 use datafusion::prelude::SessionConfig;
-
-use super::binding::FillSlots;
 
 /// The scheduler's settings, with `work_available` called whenever an executor should poll.
 pub(super) fn scheduler(
@@ -23,7 +21,6 @@ pub(super) fn scheduler(
         external_host: node_id.host().to_owned(),
         bind_port: node_id.port(),
         scheduling_policy: TaskSchedulingPolicy::PullStaged,
-        task_distribution: TaskDistributionPolicy::Custom(Arc::new(FillSlots)),
         // Shuffle files go when the client has its rows (see job.rs), not after a guess of
         // how long that may take.
         finished_job_data_clean_up_interval_seconds: 0,

@@ -8,7 +8,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use spice_runtime::{Distributor, QueryError, QuerySpan, SpanContext};
+use spice_runtime::{Distributor, QueryError, QuerySpan, SpanContext, app_digest};
 use tokio::time::{sleep, timeout};
 
 use super::job::Job;
@@ -26,13 +26,11 @@ impl BallistaDistributor {
     }
 
     async fn session(&self, base: &SessionContext) -> Result<Arc<SessionContext>, QueryError> {
-        let task_slots = self.task_slots().await;
-        if task_slots == 0 {
-            return Err(QueryError::Unavailable(
-                "no executor is connected to this scheduler".to_owned(),
-            ));
-        }
         let state = base.state();
+        let task_slots = self.task_slots(app_digest(state.config())).await;
+        if task_slots == 0 {
+            return Err(QueryError::Unavailable(self.nobody()));
+        }
         let config = config::query(state.config(), &self.engine.transport, task_slots);
         let rules = ballista_core::optimizer::with_ballista_optimizer_rules(state.optimizers());
         let state = SessionStateBuilder::new_from_existing(state)
@@ -42,12 +40,22 @@ impl BallistaDistributor {
         Ok(Arc::new(SessionContext::new_with_state(state)))
     }
 
-    /// The slots of all executors. One whose control stream is open tells of its own with its first
-    /// poll, a moment later: that is waited for.
-    async fn task_slots(&self) -> usize {
+    /// Why there is nobody to run tasks.
+    fn nobody(&self) -> String {
+        let text = if self.engine.streams.any_open() {
+            "no executor that is connected to this scheduler has opened its application"
+        } else {
+            "no executor is connected to this scheduler"
+        };
+        text.to_owned()
+    }
+
+    /// The slots of all executors that have the application open. One whose control stream is open
+    /// tells of its own with its first poll, a moment later: that is waited for.
+    async fn task_slots(&self, app_digest: Option<&str>) -> usize {
         let told = async {
             loop {
-                let task_slots = self.engine.task_slots().await;
+                let task_slots = self.engine.task_slots(app_digest).await;
                 if task_slots > 0 || !self.engine.streams.any_open() {
                     return task_slots;
                 }

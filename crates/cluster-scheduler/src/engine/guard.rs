@@ -156,8 +156,9 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         let message = request.get_mut();
         reports::keep_own(&self.inner, &sender, &mut message.task_status).await;
         self.spans.reported(&sender, &message.task_status);
-        // Work is for executors that can be told to stop it, and no more than they have room for.
-        message.num_free_vcores = if self.members.is_connected(sender.node()) {
+        // Work is for executors that can be told to stop it and stay to do it, and no more of it
+        // than they have room for.
+        message.num_free_vcores = if self.members.takes_work(sender.node()) {
             message.num_free_vcores.min(slots)
         } else {
             0

@@ -8,7 +8,7 @@ use ballista_core::JobId;
 use ballista_core::serde::protobuf::{JobStatus, PartitionLocation, job_status};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use spice_runtime::SpanContext;
+use spice_runtime::{SpanContext, app_digest};
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
@@ -114,7 +114,7 @@ impl Job {
         }
     }
 
-    /// Whether the job has neither a task that runs nor one that waits for an executor.
+    /// Whether the job has neither a task that runs nor one that an executor could take.
     async fn is_idle(&self) -> bool {
         let jobs = self
             .lease
@@ -127,7 +127,12 @@ impl Job {
             return false;
         };
         let graph = job.execution_graph.read().await;
-        graph.running_tasks().is_empty() && graph.available_tasks() == 0
+        if !graph.running_tasks().is_empty() {
+            return false;
+        }
+        let (waiting, settings) = (graph.available_tasks(), graph.session_config());
+        drop(graph);
+        waiting == 0 || self.lease.engine.task_slots(app_digest(&settings)).await == 0
     }
 
     async fn final_state(&self) -> Result<job_status::Status, ResultError> {

@@ -118,12 +118,15 @@ pub(crate) enum Answered {
 
 #[cfg(test)]
 mod tests {
-    use pb::scheduler_control_message::Message as Command;
+    use cluster_proto::ExecutorRun;
+    use pb::scheduler_control_message::Message;
 
     use super::*;
+    use crate::control::Outbox;
+    use crate::control::tests::streams;
 
-    fn executor(name: &str) -> NodeId {
-        format!("{name}:50052").parse().unwrap()
+    fn run(name: &str) -> ExecutorRun {
+        format!("{name}:50052#a").parse().unwrap()
     }
 
     fn answer(request_id: &str, otlp: &[u8]) -> pb::ExecutorMetrics {
@@ -133,72 +136,76 @@ mod tests {
         }
     }
 
-    async fn question(outbox: &mut crate::control::Outbox) -> String {
-        match outbox.next().await.unwrap().message {
-            Some(Command::RequestMetrics(request)) => request.request_id,
-            other => panic!("{other:?}"),
-        }
+    /// The question that is sent, after the commands that every stream begins with.
+    async fn question(outbox: &mut Outbox) -> String {
+        let asked = async {
+            loop {
+                match outbox.next().await.message.unwrap() {
+                    Message::RequestMetrics(request) => return request.request_id,
+                    Message::AppChanged(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        timeout(NODE_TIMEOUT, asked).await.unwrap()
     }
 
     #[tokio::test]
     async fn the_answer_of_the_executor_that_was_asked_counts_and_counts_once() {
-        let (streams, requests) = (ControlStreams::default(), MetricsRequests::default());
-        let (one, other) = (executor("executor1"), executor("executor2"));
+        let (streams, requests) = (streams(), MetricsRequests::default());
+        let (one, other) = (run("executor1"), run("executor2"));
         let mut outbox = streams.open(&one);
-        let waiting = requests.request(&streams, &one).unwrap();
+        let waiting = requests.request(&streams, one.node()).unwrap();
         let request_id = question(&mut outbox).await;
-        let foreign = requests.answered(&other, answer(&request_id, b"x"));
+        let foreign = requests.answered(other.node(), answer(&request_id, b"x"));
         assert_eq!(foreign, Answered::Unasked);
-        assert_eq!(
-            requests.answered(&one, answer(&request_id, b"m")),
-            Answered::Asked
-        );
+        let own = requests.answered(one.node(), answer(&request_id, b"m"));
+        assert_eq!(own, Answered::Asked);
         assert_eq!(waiting.await.unwrap(), b"m");
-        let again = requests.answered(&one, answer(&request_id, b"m"));
+        let again = requests.answered(one.node(), answer(&request_id, b"m"));
         assert_eq!(again, Answered::Unasked);
     }
 
     #[tokio::test]
     async fn an_answer_to_another_question_is_none() {
-        let (streams, requests) = (ControlStreams::default(), MetricsRequests::default());
-        let one = executor("executor1");
+        let (streams, requests) = (streams(), MetricsRequests::default());
+        let one = run("executor1");
         let _outbox = streams.open(&one);
-        let waiting = requests.request(&streams, &one).unwrap();
-        assert_eq!(
-            requests.answered(&one, answer("other", b"x")),
-            Answered::Unasked
-        );
+        let waiting = requests.request(&streams, one.node()).unwrap();
+        let other = requests.answered(one.node(), answer("other", b"x"));
+        assert_eq!(other, Answered::Unasked);
         assert!(waiting.await.is_err());
     }
 
     #[tokio::test]
     async fn a_late_answer_is_for_the_next_who_asks_and_nothing_is_asked_twice() {
-        let (streams, requests) = (ControlStreams::default(), MetricsRequests::default());
-        let one = executor("executor1");
+        let (streams, requests) = (streams(), MetricsRequests::default());
+        let one = run("executor1");
         let mut outbox = streams.open(&one);
-        drop(requests.request(&streams, &one).unwrap());
-        let next = requests.request(&streams, &one).unwrap();
+        drop(requests.request(&streams, one.node()).unwrap());
+        let next = requests.request(&streams, one.node()).unwrap();
         let request_id = question(&mut outbox).await;
         streams.poll_now();
-        let more = outbox.next().await.unwrap().message;
-        assert!(matches!(more, Some(Command::PollNow(_))), "{more:?}");
-        requests.answered(&one, answer(&request_id, b"late"));
+        let more = outbox.next().await.message;
+        assert!(matches!(more, Some(Message::PollNow(_))), "{more:?}");
+        requests.answered(one.node(), answer(&request_id, b"late"));
         assert_eq!(next.await.unwrap(), b"late");
     }
 
     #[tokio::test]
     async fn a_question_ends_with_its_stream_and_the_next_stream_is_asked_anew() {
-        let (streams, requests) = (ControlStreams::default(), MetricsRequests::default());
-        let one = executor("executor1");
+        let (streams, requests) = (streams(), MetricsRequests::default());
+        let one = run("executor1");
         let older = streams.open(&one);
-        let lost = requests.request(&streams, &one).unwrap();
+        let lost = requests.request(&streams, one.node()).unwrap();
         let mut newer = streams.open(&one);
-        let waiting = requests.request(&streams, &one).unwrap();
+        let waiting = requests.request(&streams, one.node()).unwrap();
         assert!(lost.await.is_err());
-        requests.stream_ended(&one, older.generation);
+        requests.stream_ended(one.node(), older.generation);
         let request_id = question(&mut newer).await;
-        requests.answered(&one, answer(&request_id, b"new"));
+        requests.answered(one.node(), answer(&request_id, b"new"));
         assert_eq!(waiting.await.unwrap(), b"new");
-        assert!(requests.request(&streams, &executor("nobody")).is_err());
+        let nobody = run("nobody");
+        assert!(requests.request(&streams, nobody.node()).is_err());
     }
 }

@@ -176,7 +176,7 @@ impl FlightSqlService for FlightSql {
         query: CommandGetDbSchemas,
         _request: Request<Ticket>,
     ) -> Result<Response<FlightStream>, Status> {
-        let schemas = metadata::schemas(query, self.sql.runtime());
+        let schemas = metadata::schemas(query, &self.sql.runtime());
         schemas.map(one).map_err(unanswerable)
     }
 
@@ -194,7 +194,7 @@ impl FlightSqlService for FlightSql {
         query: CommandGetTables,
         _request: Request<Ticket>,
     ) -> Result<Response<FlightStream>, Status> {
-        let tables = metadata::tables(query, self.sql.runtime());
+        let tables = metadata::tables(query, &self.sql.runtime());
         tables.map(one).map_err(unanswerable)
     }
 

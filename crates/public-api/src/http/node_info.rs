@@ -37,6 +37,8 @@ pub struct NodeDescription {
     pub security: Security,
     /// Its bound ports.
     pub listeners: Vec<BoundListener>,
+    /// What it serves; `None` until that is open.
+    pub app: Option<AppDescription>,
 }
 
 /// What a node does.
@@ -108,6 +110,16 @@ pub struct RootCertificate {
     pub not_after: SystemTime,
 }
 
+/// The application that a node serves.
+#[derive(Debug, Clone, Serialize)]
+pub struct AppDescription {
+    /// SHA-256 of its definition: nodes with the same serve the same.
+    pub digest: String,
+    /// Why the spicepod that is there now is not used, by a code, where it is not; the application
+    /// is then the one before. The log has the rest.
+    pub rejected: Option<&'static str>,
+}
+
 /// A port of a node.
 #[derive(Debug, Clone, Serialize)]
 pub struct BoundListener {
@@ -147,6 +159,10 @@ pub struct Member {
     pub tasks_active: Option<u32>,
     /// Tasks that it finished since it started.
     pub tasks_total: Option<u64>,
+    /// The digest of the application that it has open.
+    pub app_digest: Option<String>,
+    /// Whether it finishes what it has, to leave then.
+    pub draining: bool,
     /// The certificate that it proved itself with.
     pub certificate: Option<MemberCertificate>,
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use public_api::{
-    BoundListener, HttpState, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo,
-    NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate, Security, serve_http,
+    AppDescription, BoundListener, HttpState, Member, MemberCertificate, MemberList,
+    NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate,
+    Security, serve_http,
 };
 use serde_json::json;
 use spice_runtime::Runtime;
@@ -39,6 +40,7 @@ async fn describes_a_node_and_whether_it_is_ready() {
             "roots": [{"subject": "CN=root", "not_after_unix_s": 1_900_000_000}],
         },
         "listeners": [{"name": "http", "address": "127.0.0.1:8090"}],
+        "app": {"digest": "abc", "rejected": "invalid"},
     });
     assert_eq!(answer.json(), expected);
 }
@@ -75,6 +77,8 @@ async fn lists_members_on_a_scheduler_and_points_to_one_elsewhere() {
             "task_slots": 4,
             "tasks_active": 1,
             "tasks_total": null,
+            "app_digest": "abc",
+            "draining": true,
             "certificate": {
                 "identity": null,
                 "role": "unspecified",
@@ -206,6 +210,10 @@ fn described(role: NodeRole, security: Security) -> NodeDescription {
             name: "http",
             address: "127.0.0.1:8090".parse().unwrap(),
         }],
+        app: Some(AppDescription {
+            digest: "abc".to_owned(),
+            rejected: Some("invalid"),
+        }),
     }
 }
 
@@ -220,6 +228,8 @@ fn executor() -> Member {
         task_slots: Some(4),
         tasks_active: Some(1),
         tasks_total: None,
+        app_digest: Some("abc".to_owned()),
+        draining: true,
         certificate: Some(MemberCertificate {
             identity: None,
             role: "unspecified",

@@ -40,6 +40,16 @@ fn card(status: &Status, now: SystemTime) -> Card {
         let (name, address) = (printable(&listener.name), printable(&listener.address));
         card.row("listens", format!("{address} ({name})"));
     }
+    if let Some(app) = &status.app {
+        card.row("application", printable(&app.digest));
+        if let Some(code) = &app.rejected {
+            let code = printable(code);
+            card.row(
+                "new spicepod",
+                format!("{} not used ({code}): {REJECTED_POD}", times::MARK),
+            );
+        }
+    }
     security(&mut card, &status.security, now);
     card
 }
@@ -87,6 +97,13 @@ struct Status {
     not_ready_reasons: Vec<String>,
     security: Security,
     listeners: Vec<Listener>,
+    app: Option<App>,
+}
+
+#[derive(Deserialize)]
+struct App {
+    digest: String,
+    rejected: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -124,5 +141,7 @@ struct Listener {
 const WAIT: &str = "its log says what it waits for";
 
 const REJECTED: &str = "what is shown is in use; the node's log says what is wrong with the files";
+
+const REJECTED_POD: &str = "the one before is in use; the node's log says what is wrong";
 
 const REVOKED: &str = "peers refuse this node until it has a new certificate";

@@ -2,33 +2,37 @@ use std::sync::Arc;
 
 use cluster_scheduler::{Scheduler, SchedulerOptions};
 use cluster_tls::Role;
-use futures::FutureExt;
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{Runtime, RuntimeOptions, SqlEngine, TaskHistory};
+use spice_runtime::{SqlEngine, TaskHistory, publish};
 use spicepod::App;
+use tokio_util::sync::CancellationToken;
 
 use super::{Internal, Node, described, public, take};
 use crate::info::OwnInfo;
 use crate::listeners::announce;
+use crate::manifest::Manifest;
 use crate::own_metrics::OwnMetrics;
 use crate::readiness::NodeReadiness;
 
 /// Coordinates executors and answers SQL with them.
-pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyhow::Result<()> {
+pub(super) async fn serve(
+    mut node: Node,
+    internal: Internal,
+    (app, manifest): (App, Manifest),
+) -> anyhow::Result<()> {
     let info = node.info(NodeRole::Scheduler, Some(&internal));
     let listener = take(&mut node.listeners.internal)?;
+    let history = TaskHistory::new(internal.node_id.to_string(), Role::Scheduler.as_str());
+    node.runtime.history = Some(history.clone());
+    let opening = node.opening();
+    let runtime = opening.open(&app).await.map_err(described)?;
+    let (writer, runtime) = publish(Arc::new(runtime));
+    let app = Arc::new(app);
     let node_id = internal.node_id.clone();
-    let history = TaskHistory::new(node_id.to_string(), Role::Scheduler.as_str());
-    let options = RuntimeOptions {
-        history: Some(history.clone()),
-        ..node.runtime.clone()
-    };
-    let runtime = Runtime::open(&app, options).await.map_err(described)?;
-    let runtime = Arc::new(runtime);
     let scheduler = Scheduler::start(SchedulerOptions {
         node_id: internal.node_id,
-        app: Arc::new(app),
+        app: app.clone(),
         transport: internal.transport,
         decisions: node.observer.clone(),
         events: node.observer.clone(),
@@ -47,17 +51,20 @@ pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyho
         node.shutdown.clone(),
         Some(scheduler.clone()),
     ));
-    let mut servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
+    let servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
     announce("internal", &listener);
-    let shutdown = node.shutdown.clone();
-    let serving = async move {
-        scheduler.serve(listener, shutdown).await;
-        Ok(())
-    };
-    servings.push(serving.boxed());
+    node.follow((&app, manifest), writer, Some(scheduler.clone()))?;
     readiness.set_started();
     tracing::info!(role = "scheduler", node = %node_id, "ready");
-    let served = try_join_all(servings).await;
-    node.shutdown.cancel();
+    // Queries that are being answered need the executors, so the internal port goes last.
+    let answered = CancellationToken::new();
+    let answering = async {
+        let served = try_join_all(servings).await;
+        node.shutdown.cancel();
+        answered.cancel();
+        served
+    };
+    let coordinating = scheduler.serve(listener, answered.clone());
+    let (served, ()) = tokio::join!(answering, coordinating);
     served.map(|_| ())
 }

@@ -2,21 +2,20 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{Runtime, RuntimeOptions, SqlEngine, TaskHistory};
+use spice_runtime::{SqlEngine, TaskHistory, publish};
 use spicepod::App;
 
 use super::{Node, described, public};
 use crate::info::OwnInfo;
+use crate::manifest::Manifest;
 use crate::readiness::NodeReadiness;
 
 /// Answers SQL over `app` in this process alone.
-pub(super) async fn serve(mut node: Node, app: App) -> anyhow::Result<()> {
-    let options = RuntimeOptions {
-        history: Some(TaskHistory::new("standalone", "standalone")),
-        ..node.runtime.clone()
-    };
-    let runtime = Runtime::open(&app, options).await.map_err(described)?;
-    let runtime = Arc::new(runtime);
+pub(super) async fn serve(mut node: Node, app: App, manifest: Manifest) -> anyhow::Result<()> {
+    node.runtime.history = Some(TaskHistory::new("standalone", "standalone"));
+    let opening = node.opening();
+    let runtime = opening.open(&app).await.map_err(described)?;
+    let (writer, runtime) = publish(Arc::new(runtime));
     let info = Arc::new(OwnInfo {
         tables: runtime.clone().into(),
         ..node.info(NodeRole::Standalone, None)
@@ -24,6 +23,7 @@ pub(super) async fn serve(mut node: Node, app: App) -> anyhow::Result<()> {
     let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None));
     let sql = SqlEngine::local(runtime);
     let servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
+    node.follow((&app, manifest), writer, None)?;
     readiness.set_started();
     tracing::info!(role = "standalone", "ready");
     let served = try_join_all(servings).await;

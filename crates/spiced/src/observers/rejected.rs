@@ -1,4 +1,4 @@
-//! Whether the credential files that are there now are used.
+//! Whether the files that are there now, credentials or a spicepod, are used.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -20,12 +20,12 @@ use crate::fixture::PATIENCE;
 
 /// A connection with a certificate, or without any protection.
 #[derive(Clone)]
-pub(super) struct Caller(NodeChannel);
+pub(crate) struct Caller(NodeChannel);
 
 impl Caller {
     /// Calls the node at `server`, which must be of role `expected`, as the holder of a
     /// certificate like `leaf`.
-    pub(super) fn new(
+    pub(crate) fn new(
         pki: &TestPki,
         leaf: &Leaf,
         server: SocketAddr,
@@ -35,7 +35,7 @@ impl Caller {
     }
 
     /// The same with two connections.
-    pub(super) fn pair(
+    pub(crate) fn pair(
         pki: &TestPki,
         leaf: &Leaf,
         server: SocketAddr,
@@ -47,7 +47,7 @@ impl Caller {
     }
 
     /// Calls an insecure node.
-    pub(super) fn plaintext(server: SocketAddr) -> Result<Self> {
+    pub(crate) fn plaintext(server: SocketAddr) -> Result<Self> {
         let transport = cluster_tls::danger::plaintext_transport(DialLimits::default());
         Self::over(&transport, server, Role::Unspecified)
     }
@@ -59,7 +59,7 @@ impl Caller {
     }
 
     /// The connection, for generated clients.
-    pub(super) fn channel(&self) -> NodeChannel {
+    pub(crate) fn channel(&self) -> NodeChannel {
         self.0.clone()
     }
 
@@ -67,12 +67,12 @@ impl Caller {
     /// stream, how its first message came.
     ///
     /// On the wire, one message is one message: a method that takes a stream of them takes it.
-    pub(super) async fn call(&self, method: &str, message: impl Into<Bytes>) -> Result<Status> {
+    pub(crate) async fn call(&self, method: &str, message: impl Into<Bytes>) -> Result<Status> {
         self.call_with(method, stream::iter([message.into()])).await
     }
 
     /// The same with a stream of messages, which is read as far as the server lets it be sent.
-    pub(super) async fn call_with(
+    pub(crate) async fn call_with(
         &self,
         method: &str,
         messages: impl Stream<Item = Bytes> + Send + 'static,
@@ -106,7 +106,7 @@ fn transport(pki: &TestPki, leaf: &Leaf) -> Result<NodeTransport> {
 }
 
 /// Denials are all alike: who probes learns nothing from them.
-pub(super) fn ensure_denied(status: &Status, what: &str) -> Result<()> {
+pub(crate) fn ensure_denied(status: &Status, what: &str) -> Result<()> {
     ensure!(
         status.code() == Code::PermissionDenied,
         "{what}: {status:?} instead of a denial"
@@ -120,7 +120,7 @@ pub(super) fn ensure_denied(status: &Status, what: &str) -> Result<()> {
 }
 
 /// The call reached its handler, whatever that made of it.
-pub(super) fn ensure_not_denied(status: &Status, what: &str) -> Result<()> {
+pub(crate) fn ensure_not_denied(status: &Status, what: &str) -> Result<()> {
     ensure!(
         !matches!(status.code(), Code::PermissionDenied | Code::Unavailable),
         "{what}: {status:?}"

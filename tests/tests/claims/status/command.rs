@@ -37,7 +37,7 @@ pub(super) async fn spice_at(http: SocketAddr, arguments: &[&str]) -> Result<End
 }
 
 /// A node by itself over the table of the fixture.
-pub(super) fn standalone(fixture: &Fixture) -> Result<Launch> {
+pub(crate) fn standalone(fixture: &Fixture) -> Result<Launch> {
     let loopback = "127.0.0.1:0";
     let mut arguments = vec![fixture.manifest().into_os_string()];
     for (flag, value) in [("--http", loopback), ("--flight", loopback)] {

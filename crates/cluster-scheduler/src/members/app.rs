@@ -1,0 +1,188 @@
+//! Which application definitions an executor has open, which is what makes it ready.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use cluster_proto::{ExecutorRun, NodeId};
+use tokio::time::timeout;
+
+use super::Members;
+
+/// What one executor said about the definitions that it has open.
+#[derive(Debug, Default)]
+pub(super) struct MemberApp {
+    /// Digests, the newest last.
+    loaded: VecDeque<String>,
+    /// The definition that it could not open, if it was its last word about it.
+    failed: Option<String>,
+}
+
+/// How far the connected executors are with a definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AppProgress {
+    /// They have it open.
+    pub(crate) ready: Vec<NodeId>,
+    /// They have said that they cannot open it.
+    pub(crate) failed: Vec<NodeId>,
+    /// They have said nothing yet.
+    pub(crate) waiting: Vec<NodeId>,
+}
+
+impl MemberApp {
+    pub(super) fn newest(&self) -> Option<&str> {
+        self.loaded.back().map(String::as_str)
+    }
+
+    fn has(&self, digest: &str) -> bool {
+        self.loaded.iter().any(|loaded| loaded == digest)
+    }
+
+    fn loaded(&mut self, digest: &str) {
+        self.loaded.retain(|loaded| loaded != digest);
+        self.loaded.push_back(digest.to_owned());
+        if self.loaded.len() > DIGEST_LIMIT {
+            self.loaded.pop_front();
+        }
+        if self.failed.as_deref() == Some(digest) {
+            self.failed = None;
+        }
+    }
+}
+
+impl Members {
+    /// Notes that an executor has a definition open.
+    pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) {
+        if let Some(member) = self.lock().get_mut(id) {
+            member.app.loaded(digest);
+        }
+        self.app_changed();
+    }
+
+    /// Notes that an executor could not open a definition.
+    pub(crate) fn record_failed(&self, id: &NodeId, digest: &str) {
+        if let Some(member) = self.lock().get_mut(id) {
+            member.app.failed = Some(digest.to_owned());
+        }
+        self.app_changed();
+    }
+
+    /// Whether `run` can take tasks of queries over the application with this digest.
+    pub(crate) fn is_ready(&self, run: &ExecutorRun, digest: &str) -> bool {
+        let table = self.lock();
+        let member = table.get(run.node());
+        member.is_some_and(|member| {
+            member.takes_work() && member.run.as_ref() == Some(run) && member.app.has(digest)
+        })
+    }
+
+    /// How far the executors are that could take work.
+    pub(crate) fn app_progress(&self, digest: &str) -> AppProgress {
+        let mut progress = AppProgress::default();
+        for (id, member) in self.lock().iter().filter(|(_, it)| it.takes_work()) {
+            let told = if member.app.has(digest) {
+                &mut progress.ready
+            } else if member.app.failed.as_deref() == Some(digest) {
+                &mut progress.failed
+            } else {
+                &mut progress.waiting
+            };
+            told.push(id.clone());
+        }
+        progress
+    }
+
+    /// Waits until every connected executor has said how it is with a definition, or for `patience`.
+    pub(crate) async fn app_settled(&self, digest: &str, patience: Duration) -> AppProgress {
+        let mut changes = self.app_changes.subscribe();
+        let settled = changes.wait_for(|_| self.app_progress(digest).waiting.is_empty());
+        // Late ones are among those that are still waited for below.
+        let _ = timeout(patience, settled).await;
+        self.app_progress(digest)
+    }
+
+    pub(super) fn app_changed(&self) {
+        self.app_changes.send_modify(|changes| *changes += 1);
+    }
+}
+
+/// Definitions of one executor that are kept in mind: it has this one open, and those that its
+/// other schedulers name.
+const DIGEST_LIMIT: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::Owner;
+    use super::*;
+
+    fn run(text: &str) -> ExecutorRun {
+        text.parse().unwrap()
+    }
+
+    fn connected(runs: &[&str]) -> std::sync::Arc<Members> {
+        let members = Members::new(Duration::from_secs(30));
+        for text in runs {
+            let run = run(text);
+            assert!(members.bind(run.node(), Owner::Anonymous, Instant::now()));
+            members.connect(&run, None);
+        }
+        members
+    }
+
+    #[test]
+    fn an_executor_is_ready_for_what_it_loaded_until_it_connects_anew_or_leaves() {
+        let members = connected(&["a:1#x"]);
+        let a = run("a:1#x");
+        assert!(!members.is_ready(&a, "one"), "connected is not ready");
+        members.record_loaded(a.node(), "one");
+        members.record_loaded(a.node(), "two");
+        assert!(members.is_ready(&a, "one") && members.is_ready(&a, "two"));
+        assert!(!members.is_ready(&run("a:1#y"), "one"), "another run");
+        members.drain(a.node());
+        assert!(!members.is_ready(&a, "one"));
+        members.connect(&a, None);
+        assert!(!members.is_ready(&a, "one"));
+        members.record_loaded(a.node(), "one");
+        members.disconnect(a.node());
+        assert!(!members.is_ready(&a, "one"));
+    }
+
+    #[test]
+    fn an_executor_that_failed_and_then_managed_is_ready() {
+        let members = connected(&["a:1#x", "b:1#x"]);
+        let (a, b) = (run("a:1#x"), run("b:1#x"));
+        members.record_failed(a.node(), "one");
+        let progress = members.app_progress("one");
+        assert_eq!(progress.failed, [a.node().clone()]);
+        assert_eq!(progress.waiting, [b.node().clone()]);
+        members.record_loaded(a.node(), "one");
+        assert_eq!(members.app_progress("one").ready, [a.node().clone()]);
+    }
+
+    #[test]
+    fn an_executor_that_names_ever_new_digests_uses_no_more_room() {
+        let members = connected(&["a:1#x"]);
+        for number in 0..1000 {
+            members.record_loaded(run("a:1#x").node(), &number.to_string());
+        }
+        let table = members.lock();
+        let loaded = table.values().map(|member| member.app.loaded.len());
+        assert_eq!(loaded.sum::<usize>(), DIGEST_LIMIT);
+    }
+
+    #[tokio::test]
+    async fn waiting_for_executors_ends_with_the_last_word_or_the_patience() {
+        let members = connected(&["a:1#x", "b:1#x"]);
+        members.record_loaded(run("a:1#x").node(), "one");
+        let late = members.app_settled("one", Duration::from_millis(20)).await;
+        assert_eq!(late.waiting.len(), 1);
+        let patience = Duration::from_secs(60);
+        let waiting = members.app_settled("one", patience);
+        let leaving = async { members.forget(run("b:1#x").node()) };
+        let started = Instant::now();
+        let (settled, ()) = tokio::join!(waiting, leaving);
+        assert!(settled.waiting.is_empty() && settled.ready.len() == 1);
+        assert!(started.elapsed() < patience);
+    }
+}

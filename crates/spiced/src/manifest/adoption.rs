@@ -1,0 +1,71 @@
+//! Putting another application in the place of the one in use.
+
+use std::sync::Arc;
+
+use cluster_scheduler::{AppChangeError, AppChanged, Scheduler};
+use spice_runtime::{NoSecrets, OpenError, Runtime, RuntimeOptions, RuntimeWriter};
+use spicepod::{App, LoadError};
+use thiserror::Error;
+
+/// What this node opens an application with.
+pub(crate) struct Opening {
+    pub(crate) options: RuntimeOptions,
+}
+
+impl Opening {
+    /// Opens every dataset and view of `app`.
+    pub(crate) async fn open(&self, app: &App) -> Result<Runtime, OpenError> {
+        Runtime::open(app, self.options.clone(), Arc::new(NoSecrets)).await
+    }
+}
+
+/// What a new application has to pass before queries see it.
+pub(crate) struct Adoption {
+    pub(crate) opening: Opening,
+    pub(crate) runtime: RuntimeWriter,
+    /// Who has executors that need it as well.
+    pub(crate) scheduler: Option<Scheduler>,
+}
+
+/// Why a changed spicepod is not used.
+#[derive(Debug, Error)]
+pub(super) enum ManifestFault {
+    #[error(transparent)]
+    Load(LoadError),
+    #[error("the spicepod does not stand still: it changed with each of {reads} reads")]
+    Unsettled { reads: usize },
+    #[error("a dataset or view of it cannot be opened")]
+    Open(#[source] OpenError),
+    #[error(transparent)]
+    Executors(AppChangeError),
+}
+
+impl ManifestFault {
+    /// A word for metrics and the status page.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Load(error) => error.code(),
+            Self::Unsettled { .. } => "unsettled",
+            Self::Open(_) => "datasets",
+            Self::Executors(_) => "executors",
+        }
+    }
+}
+
+impl Adoption {
+    /// Opens all of `app`, gives it to the executors, and plans new queries over it from then on.
+    /// Queries that run end with what they began with. Nothing changes where a step fails.
+    pub(super) async fn adopt(&self, app: Arc<App>) -> Result<Option<AppChanged>, ManifestFault> {
+        let runtime = self.opening.open(&app).await;
+        let runtime = Arc::new(runtime.map_err(ManifestFault::Open)?);
+        let changed = match &self.scheduler {
+            Some(scheduler) => {
+                let changed = scheduler.change_app(app).await;
+                Some(changed.map_err(ManifestFault::Executors)?)
+            }
+            None => None,
+        };
+        self.runtime.replace(runtime);
+        Ok(changed)
+    }
+}

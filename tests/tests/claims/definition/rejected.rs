@@ -1,0 +1,87 @@
+//! Spicepods that cannot be used.
+
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use cluster_test::LogLine;
+use serde_json::{Value, json};
+
+use super::{CHANGED, REJECTED, Scene, app_of, manifest, write_manifest};
+use crate::fixture::PATIENCE;
+use crate::rows::Rows;
+
+async fn rejections(scene: &Scene, at_least: usize) -> Result<Vec<String>> {
+    let log = scene.scheduler()?.log();
+    let enough = |lines: &[Arc<LogLine>]| {
+        let rejected = lines.iter().filter(|line| line.message() == REJECTED);
+        rejected.count() >= at_least
+    };
+    log.wait_until(enough, PATIENCE).await?;
+    let lines = log.lines();
+    let rejected = lines.iter().filter(|line| line.message() == REJECTED);
+    Ok(rejected
+        .map(|line| line.field("error").unwrap_or_default().to_owned())
+        .collect())
+}
+
+async fn ensure_old_serves(scene: &Scene, rejected: Value) -> Result<()> {
+    let rows = scene.cluster.sql("SELECT n FROM numbers").await?;
+    ensure!(Rows::read(&rows)?.len() == 3);
+    let app = app_of(scene.scheduler()?).await?;
+    ensure!(app["rejected"] == rejected, "{app}");
+    let metrics = scene.cluster.metrics("scheduler1").await?;
+    let gauge = metrics.sum("runtime_app_rejected");
+    ensure!(
+        gauge == Some(f64::from(u8::from(!rejected.is_null()))),
+        "{gauge:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_broken_spicepod_keeps_the_one_in_use_and_every_fault_of_it_is_told_once() -> Result<()> {
+    let scene = Scene::start().await?;
+    ensure_old_serves(&scene, Value::Null).await?;
+    let original = fs::read_to_string(scene.fixture.manifest())?;
+    write_manifest(&scene.fixture, &original.replace("from:", "form:"))?;
+    let errors = rejections(&scene, 1).await?;
+    ensure!(errors[0].contains("form"), "{errors:?}");
+    ensure_old_serves(&scene, json!("invalid")).await?;
+
+    // Asked for, it is told again: so by itself it was told once.
+    scene.scheduler()?.hang_up().await?;
+    let errors = rejections(&scene, 2).await?;
+    ensure!(errors.len() == 2, "{errors:?}");
+
+    // Another fault is news; so is that there is none any more.
+    fs::remove_file(scene.fixture.manifest())?;
+    let errors = rejections(&scene, 3).await?;
+    ensure!(errors[2].contains("spicepod"), "{errors:?}");
+    let missing = app_of(scene.scheduler()?).await?;
+    ensure!(missing["rejected"] == "missing", "{missing}");
+    write_manifest(&scene.fixture, &original)?;
+    let unchanged = |line: &LogLine| line.message() == "spicepod unchanged";
+    let log = scene.scheduler()?.log();
+    log.wait_for(unchanged, PATIENCE).await?;
+    ensure_old_serves(&scene, Value::Null).await?;
+    ensure!(!log.lines().iter().any(|line| line.message() == CHANGED));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_spicepod_whose_data_comes_later_is_used_when_the_data_is_there() -> Result<()> {
+    let scene = Scene::start().await?;
+    let late = "  - {name: late, from: 'file:late.csv', params: {file_format: csv}}\n";
+    write_manifest(&scene.fixture, &manifest(late, ""))?;
+    let errors = rejections(&scene, 1).await?;
+    ensure!(errors[0].contains("late.csv"), "{errors:?}");
+    ensure_old_serves(&scene, json!("datasets")).await?;
+
+    super::write(&scene.fixture.directory().join("late.csv"), "a\n1\n")?;
+    let changed = |line: &LogLine| line.message() == CHANGED;
+    scene.scheduler()?.log().wait_for(changed, PATIENCE).await?;
+    let rows = scene.cluster.sql("SELECT a FROM late").await?;
+    ensure!(Rows::read(&rows)?.len() == 1);
+    ensure_old_serves(&scene, Value::Null).await
+}

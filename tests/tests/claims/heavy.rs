@@ -1,0 +1,118 @@
+//! Queries that take time without taking much data: every row with every other.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use cluster_test::TestCluster;
+use tokio::time::timeout;
+
+use crate::rows::Rows;
+
+/// A table `heavy` of numbers from 0 on, in several files so that several tasks read it.
+#[derive(Debug)]
+pub(crate) struct Heavy;
+
+impl Heavy {
+    /// Writes the table's files below `directory`.
+    pub(crate) fn write(directory: &Path) -> Result<Self> {
+        let directory = directory.join("heavy");
+        fs::create_dir(&directory)?;
+        for file in 0..FILES {
+            let rows = (0..ROWS_PER_FILE).map(|row| format!("{}\n", file * ROWS_PER_FILE + row));
+            let text: String = std::iter::once("n\n".to_owned()).chain(rows).collect();
+            fs::write(directory.join(format!("part-{file}.csv")), text)?;
+        }
+        Ok(Self)
+    }
+
+    /// The line of the spicepod.
+    pub(crate) fn datasets(&self) -> String {
+        "  - {name: heavy, from: 'file:heavy/', params: {file_format: csv}}\n".to_owned()
+    }
+
+    /// A query of some seconds, in two stages.
+    pub(crate) fn some_seconds(&self) -> String {
+        format!(
+            "SELECT a.n % 2 AS parity, count(*) AS pairs FROM heavy a, heavy b, \
+             (SELECT n FROM heavy WHERE n < {REPEATS}) c WHERE a.n + b.n + c.n >= 0 \
+             GROUP BY a.n % 2 ORDER BY parity"
+        )
+    }
+
+    /// What that gives.
+    pub(crate) fn expected(&self) -> Result<Rows> {
+        Self::parities(REPEATS)
+    }
+
+    /// One that takes no longer than a node that is asked to end waits.
+    pub(crate) fn a_moment(&self) -> String {
+        "SELECT a.n % 2 AS parity, count(*) AS pairs FROM heavy a, heavy b \
+         WHERE a.n + b.n >= 0 GROUP BY a.n % 2 ORDER BY parity"
+            .to_owned()
+    }
+
+    /// What that gives.
+    pub(crate) fn expected_of_a_moment(&self) -> Result<Rows> {
+        Self::parities(1)
+    }
+
+    fn parities(repeats: usize) -> Result<Rows> {
+        let rows = FILES * ROWS_PER_FILE;
+        let pairs = i64::try_from(rows / 2 * rows * repeats)?;
+        let columns: [(&str, ArrayRef); 2] = [
+            ("parity", Arc::new(Int64Array::from(vec![0, 1]))),
+            ("pairs", Arc::new(Int64Array::from(vec![pairs, pairs]))),
+        ];
+        Rows::read(&[RecordBatch::try_from_iter(columns)?])
+    }
+
+    /// A query that nobody lives to see the end of.
+    pub(crate) fn without_end(&self) -> String {
+        "SELECT count(*) AS tuples FROM heavy a, heavy b, heavy c, heavy d \
+         WHERE a.n + b.n + c.n + d.n > 0"
+            .to_owned()
+    }
+}
+
+/// Waits until every one of these executors runs a task.
+pub(crate) async fn running(cluster: &TestCluster, executors: &[&str]) -> Result<()> {
+    active(cluster, executors, |tasks| tasks > 0.0).await
+}
+
+/// Waits until none of these executors runs a task.
+pub(crate) async fn idle(cluster: &TestCluster, executors: &[&str]) -> Result<()> {
+    active(cluster, executors, |tasks| tasks == 0.0).await
+}
+
+async fn active(
+    cluster: &TestCluster,
+    executors: &[&str],
+    wanted: impl Fn(f64) -> bool,
+) -> Result<()> {
+    let asking = async {
+        for name in executors {
+            while !wanted(active_tasks(cluster, name).await?) {}
+        }
+        anyhow::Ok(())
+    };
+    let asked = timeout(PATIENCE, asking).await;
+    asked.context("the executors do not get there")?
+}
+
+async fn active_tasks(cluster: &TestCluster, name: &str) -> Result<f64> {
+    let metrics = cluster.metrics(name).await?;
+    let tasks = metrics.sum("node_tasks_active").context("no metric")?;
+    ensure!(tasks >= 0.0, "{tasks} tasks");
+    Ok(tasks)
+}
+
+/// A busy machine takes a while for some seconds' work.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+const FILES: usize = 8;
+const ROWS_PER_FILE: usize = 1000;
+const REPEATS: usize = 2;
