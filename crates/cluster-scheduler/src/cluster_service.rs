@@ -2,7 +2,6 @@
 
 mod control_stream;
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -21,15 +20,16 @@ use crate::control::ControlStreams;
 use crate::engine::Engine;
 use crate::events::SchedulerEvents;
 use crate::members::Members;
+use crate::membership::SchedulerList;
 use crate::metrics::{MetricsRequests, MetricsSource};
 use crate::status::Refused;
 use pb::cluster_service_server::ClusterService;
 
 /// What the cluster service answers from. One per scheduler, shared by its connections.
 pub(crate) struct ClusterServiceState {
-    pub(crate) node_id: NodeId,
     /// What executors are given, and queries are planned over once they have it.
     pub(crate) app: watch::Sender<Arc<App>>,
+    pub(crate) schedulers: SchedulerList,
     pub(crate) members: Arc<Members>,
     pub(crate) streams: Arc<ControlStreams>,
     pub(crate) engine: Engine,
@@ -92,7 +92,7 @@ impl ClusterService for GuardedClusterService {
         let permit = self
             .authorizer
             .permit::<method::GetSchedulers, _>(&request)?;
-        Ok(Response::new(self.state.schedulers(&permit)))
+        Ok(Response::new(self.state.live_schedulers(&permit)))
     }
 
     async fn allocate_initial_partitions(
@@ -151,12 +151,14 @@ impl ClusterServiceState {
         }
     }
 
-    fn schedulers(&self, _: &Permit<method::GetSchedulers>) -> pb::GetSchedulersResponse {
+    fn live_schedulers(&self, _: &Permit<method::GetSchedulers>) -> pb::GetSchedulersResponse {
+        let schedulers = self.schedulers.all().into_iter();
+        let schedulers = schedulers.map(|scheduler| pb::Scheduler {
+            advertise_address: scheduler.id.to_string(),
+            labels: scheduler.labels.into_iter().collect(),
+        });
         pb::GetSchedulersResponse {
-            schedulers: vec![pb::Scheduler {
-                advertise_address: self.node_id.to_string(),
-                labels: HashMap::new(),
-            }],
+            schedulers: schedulers.collect(),
         }
     }
 }

@@ -9,6 +9,9 @@
 //! What runs is recorded, and shared with the other schedulers, as are metrics: each node is asked
 //! within a bound, and one that does not answer is told of rather than waited for.
 //!
+//! What the schedulers of a cluster share is in an object store; a [`Membership`] is one
+//! scheduler's place among them, and a [`SchedulerList`] tells who the others are.
+//!
 //! Queries enter through [`Scheduler::distributor`], in process: no client ever speaks to the
 //! internal port.
 
@@ -20,15 +23,22 @@ mod engine;
 mod events;
 mod history;
 mod members;
+mod membership;
 mod metrics;
 mod peers;
 mod scheduler;
+mod state;
 mod status;
 
 pub use app_change::{AppChangeError, AppChanged};
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use events::{CommandEnd, CommandKind, SchedulerEvents};
 pub use members::MemberSummary;
+pub use membership::{
+    Access, DEFAULT_MEMBER_TTL, MIN_MEMBER_TTL, Membership, MembershipError, MembershipEvents,
+    MembershipOptions, SchedulerList, SchedulerSummary,
+};
 pub use metrics::{MetricsSource, NodeMetrics};
 pub use peers::Missing;
 pub use scheduler::{Scheduler, SchedulerOptions, StartError};
+pub use state::{OpenError, S3Keys, S3Location, StateError, StateLocation, StoreError};

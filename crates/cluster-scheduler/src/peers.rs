@@ -13,10 +13,19 @@ use futures::future::join_all;
 use tokio::time::timeout;
 use tonic::{Code, Response, Status};
 
+use crate::membership::SchedulerList;
+
 /// Who the other schedulers are.
 pub(crate) trait Peers: Send + Sync + 'static {
     /// Those that are live, without this one.
     fn peers(&self) -> Vec<NodeId>;
+}
+
+impl Peers for SchedulerList {
+    fn peers(&self) -> Vec<NodeId> {
+        let peers = SchedulerList::peers(self).into_iter();
+        peers.map(|peer| peer.id).collect()
+    }
 }
 
 /// The other schedulers, as they are asked.

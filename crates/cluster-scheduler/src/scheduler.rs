@@ -23,8 +23,9 @@ use crate::engine::{Engine, EngineOptions};
 use crate::events::SchedulerEvents;
 use crate::history::SharedHistory;
 use crate::members::{MemberSummary, Members};
+use crate::membership::{SchedulerList, SchedulerSummary};
 use crate::metrics::{MetricsRequests, MetricsSource, NodeMetrics};
-use crate::peers::{PeerSchedulers, Peers};
+use crate::peers::PeerSchedulers;
 
 /// What a scheduler is made from.
 pub struct SchedulerOptions {
@@ -32,6 +33,8 @@ pub struct SchedulerOptions {
     pub node_id: NodeId,
     /// The application that executors are given.
     pub app: Arc<App>,
+    /// The schedulers of the cluster, this one among them.
+    pub schedulers: SchedulerList,
     /// How the internal port is served and executors are dialled.
     pub transport: NodeTransport,
     /// Told of every authorization decision.
@@ -76,13 +79,16 @@ impl Scheduler {
         })
         .await
         .map_err(|source| StartError(Box::new(source)))?;
-        let peers = PeerSchedulers::new(Arc::new(Alone), options.transport.clone());
+        let peers = PeerSchedulers::new(
+            Arc::new(options.schedulers.clone()),
+            options.transport.clone(),
+        );
         options.history.share_with(Arc::new(SharedHistory {
             peers: peers.clone(),
             events: options.events.clone(),
         }));
         let state = Arc::new(ClusterServiceState {
-            node_id: options.node_id,
+            schedulers: options.schedulers,
             app: watch::Sender::new(options.app),
             members: members.clone(),
             streams,
@@ -134,6 +140,16 @@ impl Scheduler {
         self.state.gather_metrics(&self.peers).await
     }
 
+    /// The schedulers of the cluster that live, in the order of their ids: this one at least.
+    pub fn schedulers(&self) -> Vec<SchedulerSummary> {
+        self.state.schedulers.all()
+    }
+
+    /// The other schedulers of the cluster that live.
+    pub fn peers(&self) -> Vec<SchedulerSummary> {
+        self.state.schedulers.peers()
+    }
+
     /// Serves the internal port on `listener` until `shutdown`, then lets running calls end
     /// within a grace period.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) {
@@ -178,15 +194,6 @@ impl Scheduler {
         {
             tracing::warn!("scheduler tasks did not end in time");
         }
-    }
-}
-
-/// A cluster of one scheduler.
-struct Alone;
-
-impl Peers for Alone {
-    fn peers(&self) -> Vec<NodeId> {
-        vec![]
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use cluster_proto::NodeId;
-use cluster_scheduler::{MemberSummary, Scheduler};
+use cluster_scheduler::{MemberSummary, Scheduler, SchedulerSummary};
 use cluster_tls::{Credentials, PeerIdentity};
 use public_api::{
     AppDescription, BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList,
@@ -60,14 +60,14 @@ impl NodeInfo for OwnInfo {
     }
 
     fn members(&self) -> Option<MemberList> {
-        let executors = match (self.role, &self.scheduler) {
+        let (peers, executors) = match (self.role, &self.scheduler) {
             (NodeRole::Executor, _) => return None,
-            (_, Some(scheduler)) => scheduler.executors(),
-            (_, None) => vec![],
+            (_, Some(scheduler)) => (scheduler.peers(), scheduler.executors()),
+            (_, None) => (vec![], vec![]),
         };
-        let total = executors.len() + 1;
-        let executors = executors.iter().map(executor);
-        let nodes = std::iter::once(self.myself()).chain(executors);
+        let total = 1 + peers.len() + executors.len();
+        let others = peers.iter().map(peer).chain(executors.iter().map(executor));
+        let nodes = std::iter::once(self.myself()).chain(others);
         Some(MemberList {
             nodes: nodes.take(MAX_MEMBERS).collect(),
             total,
@@ -91,7 +91,7 @@ impl OwnInfo {
         Member {
             address: self.node_id.as_ref().map(ToString::to_string),
             role: self.role,
-            version: Some(VERSION),
+            version: Some(VERSION.to_owned()),
             member_for: None,
             last_seen: None,
             task_slots: None,
@@ -128,6 +128,24 @@ impl Protection {
             Self::Plaintext { banner } => Security::Insecure { banner },
             Self::NoPort => Security::None,
         }
+    }
+}
+
+/// Another scheduler, as it told of itself in the shared state. It proves who it is to whoever
+/// dials it, and that was not needed for this.
+fn peer(summary: &SchedulerSummary) -> Member {
+    Member {
+        address: Some(summary.id.to_string()),
+        role: NodeRole::Scheduler,
+        version: Some(summary.version.clone()),
+        member_for: None,
+        last_seen: summary.last_seen,
+        task_slots: None,
+        tasks_active: None,
+        tasks_total: None,
+        app_digest: None,
+        draining: false,
+        certificate: None,
     }
 }
 

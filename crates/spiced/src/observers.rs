@@ -3,6 +3,7 @@
 mod commands;
 mod denials;
 mod manifest;
+mod membership;
 mod rejected;
 mod repeats;
 mod tls;

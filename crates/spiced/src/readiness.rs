@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cluster_scheduler::Scheduler;
+use cluster_scheduler::{Scheduler, SchedulerList};
 use public_api::{Readiness, ReadyState};
 use tokio_util::sync::CancellationToken;
 
@@ -9,14 +9,20 @@ pub(crate) struct NodeReadiness {
     started: AtomicBool,
     stopping: CancellationToken,
     scheduler: Option<Scheduler>,
+    schedulers: Option<SchedulerList>,
 }
 
 impl NodeReadiness {
-    pub(crate) fn new(stopping: CancellationToken, scheduler: Option<Scheduler>) -> Self {
+    pub(crate) fn new(
+        stopping: CancellationToken,
+        scheduler: Option<Scheduler>,
+        schedulers: Option<SchedulerList>,
+    ) -> Self {
         Self {
             started: AtomicBool::new(false),
             stopping,
             scheduler,
+            schedulers,
         }
     }
 
@@ -34,6 +40,13 @@ impl Readiness for NodeReadiness {
         }
         if self.stopping.is_cancelled() {
             reasons.push("this node is stopping".to_owned());
+        }
+        let cut_off = self.schedulers.as_ref().and_then(SchedulerList::cut_off);
+        if let Some(span) = cut_off {
+            reasons.push(format!(
+                "the cluster state has been out of reach for {} s; the log says why",
+                span.as_secs()
+            ));
         }
         if reasons.is_empty() {
             ReadyState::Ready

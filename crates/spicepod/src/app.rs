@@ -6,6 +6,7 @@ use crate::error::LoadError;
 use crate::finding::Finding;
 use crate::name::TableName;
 use crate::param::ParamValue;
+use crate::runtime::SchedulerSettings;
 use crate::secret::{SecretReference, SecretStore};
 use crate::source::Source;
 use crate::{canonical, manifest};
@@ -29,6 +30,7 @@ pub(crate) struct Parts {
     pub(crate) secret_stores: Vec<SecretStore>,
     pub(crate) datasets: Vec<Dataset>,
     pub(crate) views: Vec<View>,
+    pub(crate) scheduler: SchedulerSettings,
 }
 
 impl App {
@@ -54,6 +56,7 @@ impl App {
             secret_stores: vec![SecretStore::environment()],
             datasets: Vec::new(),
             views: Vec::new(),
+            scheduler: SchedulerSettings::default(),
         };
         App::new(parts, Vec::new())
     }
@@ -87,6 +90,13 @@ impl App {
     #[must_use]
     pub fn views(&self) -> &[View] {
         &self.parts.views
+    }
+
+    /// What the manifest says to the scheduler that reads it. No part of the meaning: neither in
+    /// the digest nor in the JSON.
+    #[must_use]
+    pub fn scheduler(&self) -> &SchedulerSettings {
+        &self.parts.scheduler
     }
 
     /// SHA-256 over [`App::to_json`], as 64 lower-case hexadecimal digits.

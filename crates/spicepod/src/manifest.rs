@@ -19,6 +19,7 @@ mod location;
 mod param;
 mod path;
 mod postgres;
+mod runtime;
 mod s3;
 mod secrets;
 
@@ -92,11 +93,13 @@ impl<'a> Reader<'a> {
         let secret_stores = self.secret_stores(&section);
         let datasets = self.each(&section, "datasets", Reader::dataset);
         let views = self.each(&section, "views", Reader::view);
+        let scheduler = self.scheduler_settings(&section);
         Some(Parts {
             name: name?.to_owned(),
             secret_stores,
             datasets,
             views,
+            scheduler,
         })
     }
 
@@ -184,8 +187,10 @@ fn not_among(text: &str, allowed: &[&str]) -> String {
 }
 
 const DOCUMENT: Keys = Keys {
-    known: &["version", "kind", "name", "secrets", "datasets", "views"],
-    later: &["runtime", "catalogs", "functions"],
+    known: &[
+        "version", "kind", "name", "runtime", "secrets", "datasets", "views",
+    ],
+    later: &["catalogs", "functions"],
     ignored: &["models", "embeddings", "tools", "evals", "workers", "llms"],
 };
 

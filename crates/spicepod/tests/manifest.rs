@@ -83,12 +83,6 @@ fn points_at_the_place_of_each_fault() {
         ),
         ("zebra: 1\n", (4, 1), "zebra", "the keys here are"),
         (
-            "runtime: {}\n",
-            (4, 1),
-            "runtime",
-            "not supported by this version yet",
-        ),
-        (
             "catalogs: []\n",
             (4, 1),
             "catalogs",

@@ -9,6 +9,7 @@ mod definition;
 mod fixture;
 mod heavy;
 mod loss;
+mod membership;
 mod refusals;
 mod renewal;
 mod rows;

@@ -2,12 +2,14 @@ use std::sync::Arc;
 
 use cluster_scheduler::{Scheduler, SchedulerOptions};
 use cluster_tls::Role;
-use futures::future::try_join_all;
+use futures::FutureExt;
+use futures::future::{try_join, try_join_all};
 use public_api::NodeRole;
 use spice_runtime::{SqlEngine, TaskHistory, publish};
 use spicepod::App;
 use tokio_util::sync::CancellationToken;
 
+use super::membership::{self, Admission, StateSettings};
 use super::{Internal, Node, described, public, take};
 use crate::info::OwnInfo;
 use crate::listeners::announce;
@@ -20,6 +22,7 @@ pub(super) async fn serve(
     mut node: Node,
     internal: Internal,
     (app, manifest): (App, Manifest),
+    state: StateSettings,
 ) -> anyhow::Result<()> {
     let info = node.info(NodeRole::Scheduler, Some(&internal));
     let listener = take(&mut node.listeners.internal)?;
@@ -30,9 +33,11 @@ pub(super) async fn serve(
     let (writer, runtime) = publish(Arc::new(runtime));
     let app = Arc::new(app);
     let node_id = internal.node_id.clone();
+    let membership = membership::open(&node, &node_id, state).await?;
     let scheduler = Scheduler::start(SchedulerOptions {
         node_id: internal.node_id,
         app: app.clone(),
+        schedulers: membership.list(),
         transport: internal.transport,
         decisions: node.observer.clone(),
         events: node.observer.clone(),
@@ -50,12 +55,10 @@ pub(super) async fn serve(
     let readiness = Arc::new(NodeReadiness::new(
         node.shutdown.clone(),
         Some(scheduler.clone()),
+        Some(membership.list()),
     ));
     let servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
-    announce("internal", &listener);
     node.follow((&app, manifest), writer, Some(scheduler.clone()))?;
-    readiness.set_started();
-    tracing::info!(role = "scheduler", node = %node_id, "ready");
     // Queries that are being answered need the executors, so the internal port goes last.
     let answered = CancellationToken::new();
     let answering = async {
@@ -64,7 +67,29 @@ pub(super) async fn serve(
         answered.cancel();
         served
     };
-    let coordinating = scheduler.serve(listener, answered.clone());
-    let (served, ()) = tokio::join!(answering, coordinating);
-    served.map(|_| ())
+    // Health is answered, and SQL without tables too, while the id is waited for; executors are not
+    // let in before.
+    let coordinating = async {
+        let admission = membership::join(&membership, &node.shutdown).await;
+        let coordinated = match admission.map_err(described) {
+            Ok(Admission::Member) => {
+                announce("internal", &listener);
+                readiness.set_started();
+                tracing::info!(role = "scheduler", node = %node_id, "ready");
+                let serving = scheduler.serve(listener, answered.clone()).map(Ok);
+                let belonging = membership.run(answered.clone());
+                let both = try_join(serving, belonging).await;
+                both.map(|_| ()).map_err(described)
+            }
+            Ok(Admission::Stopped) => {
+                membership.leave().await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        node.shutdown.cancel();
+        coordinated
+    };
+    let (served, coordinated) = tokio::join!(answering, coordinating);
+    served.and(coordinated)
 }

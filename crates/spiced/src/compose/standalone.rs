@@ -20,7 +20,7 @@ pub(super) async fn serve(mut node: Node, app: App, manifest: Manifest) -> anyho
         tables: runtime.clone().into(),
         ..node.info(NodeRole::Standalone, None)
     });
-    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None));
+    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None, None));
     let sql = SqlEngine::local(runtime);
     let servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
     node.follow((&app, manifest), writer, None)?;

@@ -1,9 +1,10 @@
-//! How a dataset gets to its objects in an S3 store.
+//! How a dataset, or the state of a cluster, gets to its objects in an S3 store.
 
 use super::Reader;
 use super::param::flag;
 use crate::format::Format;
 use crate::param::ParamValue;
+use crate::runtime::S3State;
 use crate::section::Section;
 use crate::source::{S3Auth, S3Source};
 
@@ -32,6 +33,17 @@ pub(super) fn source(bucket: String, key: String, format: Format, access: S3Acce
         bucket,
         key,
         format,
+        endpoint: access.endpoint,
+        region: access.region,
+        auth: access.auth,
+        allow_http: access.allow_http,
+    }
+}
+
+pub(super) fn state(bucket: String, prefix: String, access: S3Access) -> S3State {
+    S3State {
+        bucket,
+        prefix,
         endpoint: access.endpoint,
         region: access.region,
         auth: access.auth,
