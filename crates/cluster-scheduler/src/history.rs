@@ -50,6 +50,18 @@ impl fmt::Debug for SharedHistory {
     }
 }
 
+/// What is wrong, short enough for the trailers of an answer: texts quote what was asked.
+fn told(error: QueryError) -> QueryError {
+    let short = |text: String| text.chars().take(TEXT_CHARACTERS).collect();
+    match error {
+        QueryError::Invalid(text) => QueryError::Invalid(short(text)),
+        QueryError::Unsupported(text) => QueryError::Unsupported(short(text)),
+        other => other,
+    }
+}
+
+const TEXT_CHARACTERS: usize = 500;
+
 impl ClusterServiceState {
     /// Answers another scheduler's query over this one's own records, and no other table.
     pub(crate) async fn task_history(
@@ -58,7 +70,7 @@ impl ClusterServiceState {
         request: &pb::GetTaskHistoryRequest,
     ) -> Result<pb::GetTaskHistoryResponse, Refused> {
         let answer = self.history.answer(&request.sql).await;
-        let arrow_ipc = answer.map_err(|error| match error {
+        let arrow_ipc = answer.map_err(|error| match told(error) {
             QueryError::Invalid(text) | QueryError::Unsupported(text) => Refused::NoSuchQuery(text),
             QueryError::Exhausted(text) => Refused::TooLarge(text),
             QueryError::Unavailable(text) => Refused::TooSlow(text),
