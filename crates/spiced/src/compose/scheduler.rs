@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
-use cluster_scheduler::{Scheduler, SchedulerOptions};
+use cluster_proto::NodeId;
+use cluster_scheduler::{Membership, Scheduler, SchedulerOptions};
 use cluster_tls::Role;
 use futures::FutureExt;
 use futures::future::{try_join, try_join_all};
 use public_api::NodeRole;
 use spice_runtime::{SqlEngine, TaskHistory, publish};
 use spicepod::App;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::membership::{self, Admission, StateSettings};
@@ -67,29 +69,51 @@ pub(super) async fn serve(
         answered.cancel();
         served
     };
-    // Health is answered, and SQL without tables too, while the id is waited for; executors are not
-    // let in before.
     let coordinating = async {
-        let admission = membership::join(&membership, &node.shutdown).await;
-        let coordinated = match admission.map_err(described) {
-            Ok(Admission::Member) => {
-                announce("internal", &listener);
-                readiness.set_started();
-                tracing::info!(role = "scheduler", node = %node_id, "ready");
-                let serving = scheduler.serve(listener, answered.clone()).map(Ok);
-                let belonging = membership.run(answered.clone());
-                let both = try_join(serving, belonging).await;
-                both.map(|_| ()).map_err(described)
-            }
-            Ok(Admission::Stopped) => {
-                membership.leave().await;
-                Ok(())
-            }
-            Err(error) => Err(error),
+        let port = InternalPort {
+            node_id,
+            scheduler,
+            membership,
+            listener,
+            answered: answered.clone(),
         };
+        let coordinated = port.coordinate(&node.shutdown, &readiness).await;
         node.shutdown.cancel();
         coordinated
     };
     let (served, coordinated) = tokio::join!(answering, coordinating);
     served.and(coordinated)
+}
+
+/// What a scheduler is to the other nodes.
+struct InternalPort {
+    node_id: NodeId,
+    scheduler: Scheduler,
+    membership: Membership,
+    listener: TcpListener,
+    /// Cancelled when no query needs the executors any more.
+    answered: CancellationToken,
+}
+
+impl InternalPort {
+    /// Serves members, once the id of this scheduler is free. Health is answered meanwhile, and SQL
+    /// without tables too; executors are not let in before.
+    async fn coordinate(
+        self,
+        shutdown: &CancellationToken,
+        readiness: &NodeReadiness,
+    ) -> anyhow::Result<()> {
+        let admission = membership::join(&self.membership, shutdown).await;
+        if admission.map_err(described)? == Admission::Stopped {
+            self.membership.leave().await;
+            return Ok(());
+        }
+        announce("internal", &self.listener);
+        readiness.set_started();
+        tracing::info!(role = "scheduler", node = %self.node_id, "ready");
+        let serving = self.scheduler.serve(self.listener, self.answered.clone());
+        let belonging = self.membership.run(self.answered.clone());
+        let both = try_join(serving.map(Ok), belonging).await;
+        both.map(|_| ()).map_err(described)
+    }
 }
