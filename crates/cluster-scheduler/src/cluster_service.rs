@@ -140,7 +140,7 @@ impl ClusterServiceState {
     /// The executors that can take tasks of the current application.
     pub(crate) fn ready_count(&self) -> usize {
         let app = self.app.borrow().clone();
-        self.members.app_progress(app.digest()).ready.len()
+        self.members.ready_count(app.digest())
     }
 
     fn app_definition(&self, _: &Permit<method::GetAppDefinition>) -> pb::GetAppDefinitionResponse {

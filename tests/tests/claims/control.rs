@@ -6,3 +6,4 @@ mod commands;
 mod leaving;
 mod peer;
 mod scripted;
+mod tasks;

@@ -36,45 +36,46 @@ impl Heavy {
 
     /// A query of some seconds, in two stages.
     pub(crate) fn some_seconds(&self) -> String {
-        format!(
-            "SELECT a.n % 2 AS parity, count(*) AS pairs FROM heavy a, heavy b, \
-             (SELECT n FROM heavy WHERE n < {REPEATS}) c WHERE a.n + b.n + c.n >= 0 \
-             GROUP BY a.n % 2 ORDER BY parity"
-        )
+        Self::pairs_with_every(SPARSE)
     }
 
     /// What that gives.
     pub(crate) fn expected(&self) -> Result<Rows> {
-        Self::parities(REPEATS)
+        Self::parities(SPARSE)
     }
 
     /// One that takes no longer than a node that is asked to end waits.
     pub(crate) fn a_moment(&self) -> String {
-        "SELECT a.n % 2 AS parity, count(*) AS pairs FROM heavy a, heavy b \
-         WHERE a.n + b.n >= 0 GROUP BY a.n % 2 ORDER BY parity"
-            .to_owned()
+        Self::pairs_with_every(SPARSER)
     }
 
     /// What that gives.
     pub(crate) fn expected_of_a_moment(&self) -> Result<Rows> {
-        Self::parities(1)
+        Self::parities(SPARSER)
     }
 
-    fn parities(repeats: usize) -> Result<Rows> {
-        let rows = FILES * ROWS_PER_FILE;
-        let pairs = i64::try_from(rows / 2 * rows * repeats)?;
+    /// A query that nobody lives to see the end of. It adds up what it makes, so it takes no memory
+    /// for it, and it makes hundreds of millions of rows of each batch that it reads.
+    pub(crate) fn without_end(&self) -> String {
+        "SELECT count(*) AS pairs FROM heavy a, heavy b WHERE a.n + b.n >= 0".to_owned()
+    }
+
+    /// Every row with every so manieth one.
+    fn pairs_with_every(step: usize) -> String {
+        format!(
+            "SELECT a.n % 2 AS parity, count(*) AS pairs \
+             FROM heavy a, (SELECT n FROM heavy WHERE n % {step} = 0) b WHERE a.n + b.n >= 0 \
+             GROUP BY a.n % 2 ORDER BY parity"
+        )
+    }
+
+    fn parities(step: usize) -> Result<Rows> {
+        let pairs = i64::try_from(ROWS / 2 * ROWS.div_ceil(step))?;
         let columns: [(&str, ArrayRef); 2] = [
             ("parity", Arc::new(Int64Array::from(vec![0, 1]))),
             ("pairs", Arc::new(Int64Array::from(vec![pairs, pairs]))),
         ];
         Rows::read(&[RecordBatch::try_from_iter(columns)?])
-    }
-
-    /// A query that nobody lives to see the end of.
-    pub(crate) fn without_end(&self) -> String {
-        "SELECT count(*) AS tuples FROM heavy a, heavy b, heavy c, heavy d \
-         WHERE a.n + b.n + c.n + d.n > 0"
-            .to_owned()
     }
 }
 
@@ -111,8 +112,14 @@ async fn active_tasks(cluster: &TestCluster, name: &str) -> Result<f64> {
 }
 
 /// A busy machine takes a while for some seconds' work.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
 const FILES: usize = 8;
-const ROWS_PER_FILE: usize = 1000;
-const REPEATS: usize = 2;
+const ROWS_PER_FILE: usize = 12_500;
+const ROWS: usize = FILES * ROWS_PER_FILE;
+
+/// Some dozens of millions of pairs.
+const SPARSE: usize = 156;
+
+/// Some millions.
+const SPARSER: usize = 1250;

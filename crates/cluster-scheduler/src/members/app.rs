@@ -28,6 +28,14 @@ pub(crate) struct AppProgress {
     pub(crate) waiting: Vec<NodeId>,
 }
 
+/// How far one executor is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Ready,
+    Failed,
+    Waiting,
+}
+
 impl MemberApp {
     pub(super) fn newest(&self) -> Option<&str> {
         self.loaded.back().map(String::as_str)
@@ -35,6 +43,16 @@ impl MemberApp {
 
     fn has(&self, digest: &str) -> bool {
         self.loaded.iter().any(|loaded| loaded == digest)
+    }
+
+    fn stage(&self, digest: &str) -> Stage {
+        if self.has(digest) {
+            Stage::Ready
+        } else if self.failed.as_deref() == Some(digest) {
+            Stage::Failed
+        } else {
+            Stage::Waiting
+        }
     }
 
     fn loaded(&mut self, digest: &str) {
@@ -75,26 +93,38 @@ impl Members {
         })
     }
 
+    /// How many executors can take tasks of queries over the application with this digest.
+    pub(crate) fn ready_count(&self, digest: &str) -> usize {
+        let table = self.lock();
+        let able = table.values().filter(|member| member.takes_work());
+        able.filter(|member| member.app.has(digest)).count()
+    }
+
     /// How far the executors are that could take work.
-    pub(crate) fn app_progress(&self, digest: &str) -> AppProgress {
+    fn app_progress(&self, digest: &str) -> AppProgress {
         let mut progress = AppProgress::default();
         for (id, member) in self.lock().iter().filter(|(_, it)| it.takes_work()) {
-            let told = if member.app.has(digest) {
-                &mut progress.ready
-            } else if member.app.failed.as_deref() == Some(digest) {
-                &mut progress.failed
-            } else {
-                &mut progress.waiting
+            let told = match member.app.stage(digest) {
+                Stage::Ready => &mut progress.ready,
+                Stage::Failed => &mut progress.failed,
+                Stage::Waiting => &mut progress.waiting,
             };
             told.push(id.clone());
         }
         progress
     }
 
+    /// Asked at every change of every member, so it copies nothing.
+    fn is_settled(&self, digest: &str) -> bool {
+        let table = self.lock();
+        let mut able = table.values().filter(|member| member.takes_work());
+        able.all(|member| member.app.stage(digest) != Stage::Waiting)
+    }
+
     /// Waits until every connected executor has said how it is with a definition, or for `patience`.
     pub(crate) async fn app_settled(&self, digest: &str, patience: Duration) -> AppProgress {
         let mut changes = self.app_changes.subscribe();
-        let settled = changes.wait_for(|_| self.app_progress(digest).waiting.is_empty());
+        let settled = changes.wait_for(|_| self.is_settled(digest));
         // Late ones are among those that are still waited for below.
         let _ = timeout(patience, settled).await;
         self.app_progress(digest)

@@ -1,7 +1,7 @@
 //! Tasks of queries that nobody waits for any more.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use cluster_test::{ClusterPlan, Listener, NodePlan, SqlClient, TestCluster, binary};
@@ -29,7 +29,10 @@ async fn cluster() -> Result<(Fixture, TestCluster, Heavy)> {
 
 /// Every task has stopped, the commands were acknowledged, and every slot takes tasks again.
 async fn all_is_free(cluster: &TestCluster) -> Result<()> {
+    let left = Instant::now();
     heavy::idle(cluster, &EXECUTORS).await?;
+    let stopped = left.elapsed();
+    ensure!(stopped < SOON, "they ran on for {stopped:?}");
     let acknowledged = || async {
         let metrics = cluster.metrics("scheduler1").await?;
         let name = "scheduler_control_commands_total";
@@ -41,6 +44,9 @@ async fn all_is_free(cluster: &TestCluster) -> Result<()> {
     ensure!(Rows::read(&rows)?.len() == 1);
     heavy::idle(cluster, &EXECUTORS).await
 }
+
+/// Far below what one batch of the query takes, which is when it would stop by itself.
+const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flight_client_that_goes_away_takes_its_tasks_along() -> Result<()> {

@@ -211,3 +211,38 @@ async fn an_executor_that_never_answers_holds_up_a_change_for_a_bounded_time() -
     scheduler.log().wait_for(unready, PATIENCE).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_definition_that_no_executor_can_open_is_not_used_until_one_can() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let scheduler = fixture.scheduler().await?;
+    let caller = caller(&fixture, &scheduler, "executor9")?;
+    let mut peer = Peer::open(&caller, ID, "run1").await?;
+    let first = peer.app_changed().await?;
+    peer.loaded(&first.digest).await?;
+    peer.acknowledge(&first.request_id, "").await?;
+
+    let manifest = fs::read_to_string(fixture.manifest())?;
+    fs::write(fixture.manifest(), manifest + VIEW)?;
+    let second = peer.app_changed().await?;
+    peer.acknowledge(&second.request_id, "no such file").await?;
+    let rejected = |line: &LogLine| line.message() == "spicepod rejected, the one in use stays";
+    let line = scheduler.log().wait_for(rejected, PATIENCE).await?;
+    let error = line.field("error").unwrap_or_default();
+    ensure!(
+        error.contains("none of the 1 connected executors"),
+        "{error}"
+    );
+    ensure!(digest_of(&scheduler).await? == first.digest);
+    ensure!(has_ready(&scheduler, 1).await?, "it serves as before");
+
+    // It is tried again, and this time the executor can.
+    let third = peer.app_changed().await?;
+    ensure!(third.digest == second.digest && third.request_id != second.request_id);
+    peer.loaded(&third.digest).await?;
+    peer.acknowledge(&third.request_id, "").await?;
+    let changed = |line: &LogLine| line.message() == "spicepod changed";
+    scheduler.log().wait_for(changed, PATIENCE).await?;
+    ensure!(digest_of(&scheduler).await? == second.digest);
+    Ok(())
+}

@@ -26,7 +26,12 @@ async fn a_query_in_flight_ends_with_what_it_began_with() -> Result<()> {
 
     write(&directory.join("other.csv"), "n\n7\n")?;
     let other = "  - {name: heavy, from: 'file:other.csv', params: {file_format: csv}}\n";
-    let changed = scene.change_to(&manifest(other, "")).await?;
+    // Asked for, it is looked at sooner than it would be.
+    let other = manifest(other, "");
+    let change = scene.change_to(&other);
+    let (changed, asked) = tokio::join!(change, scene.scheduler()?.hang_up());
+    asked?;
+    let changed = changed?;
     ensure!(!query.is_finished(), "it was over before");
     ensure!(changed.value("ready") == Some(&json!(2)), "{changed:?}");
     let new = scene.cluster.sql("SELECT n FROM heavy").await?;
