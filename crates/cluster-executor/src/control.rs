@@ -20,6 +20,7 @@ use crate::apps::OpenApps;
 use crate::backoff::Backoff;
 use crate::boot::causes;
 use crate::engine::Engine;
+use crate::metrics::MetricsSource;
 use commands::{Commands, loaded};
 use pb::cluster_service_client::ClusterServiceClient;
 use pb::executor_control_message::Message as Report;
@@ -32,6 +33,7 @@ pub(crate) struct ControlLink {
     pub(crate) run: ExecutorRun,
     pub(crate) engine: Engine,
     pub(crate) apps: Arc<OpenApps>,
+    pub(crate) metrics: Arc<dyn MetricsSource>,
     /// Cancelled when this executor is to take no further tasks, before it is told to leave.
     pub(crate) draining: CancellationToken,
 }
@@ -54,6 +56,7 @@ impl ControlLink {
             self.scheduler.clone(),
             self.engine.clone(),
             self.apps.clone(),
+            self.metrics.clone(),
         );
         self.keep_for(&mut commands, shutdown).await;
         self.apps.leave(&self.scheduler);

@@ -19,7 +19,7 @@ use crate::boot::{self, BootError};
 use crate::control::ControlLink;
 use crate::engine::{Engine, EngineOptions};
 use crate::events::ExecutorEvents;
-use crate::secrets::SchedulerSecrets;
+use crate::metrics::MetricsSource;
 
 /// What an executor is made from.
 pub struct ExecutorOptions {
@@ -39,6 +39,8 @@ pub struct ExecutorOptions {
     pub decisions: Arc<dyn Decisions>,
     /// Told of tasks.
     pub events: Arc<dyn ExecutorEvents>,
+    /// This node's metrics, for schedulers.
+    pub metrics: Arc<dyn MetricsSource>,
 }
 
 /// An executor whose datasets are open: it may take tasks.
@@ -49,6 +51,7 @@ pub struct Executor {
     authorizer: Authorizer,
     apps: Arc<OpenApps>,
     engine: Engine,
+    metrics: Arc<dyn MetricsSource>,
 }
 
 impl Executor {
@@ -99,6 +102,7 @@ impl Executor {
             authorizer: Authorizer::new(options.decisions),
             apps,
             engine,
+            metrics: options.metrics,
         })
     }
 
@@ -163,6 +167,7 @@ impl Executor {
             run: self.run.clone(),
             engine: self.engine.clone(),
             apps: self.apps.clone(),
+            metrics: self.metrics.clone(),
             draining: draining.clone(),
         };
         links.spawn(control.keep(stop.clone()));

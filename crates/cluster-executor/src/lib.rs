@@ -14,9 +14,11 @@ mod control;
 mod engine;
 mod events;
 mod executor;
+mod metrics;
 mod secrets;
 
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use boot::BootError;
 pub use events::{ExecutorEvents, TaskReport};
 pub use executor::{Executor, ExecutorOptions};
+pub use metrics::MetricsSource;

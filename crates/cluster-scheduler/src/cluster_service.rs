@@ -9,7 +9,7 @@ use std::sync::Arc;
 use cluster_proto::{NodeId, pb};
 use cluster_tls::tonic::{Authorizer, Connection, Permit};
 use futures::Stream;
-use spice_runtime::LocalSecrets;
+use spice_runtime::{LocalSecrets, TaskHistory};
 use spicepod::App;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::events::SchedulerEvents;
 use crate::members::Members;
 use crate::membership::SchedulerList;
+use crate::metrics::{MetricsRequests, MetricsSource};
 use crate::status::Refused;
 use pb::cluster_service_server::ClusterService;
 
@@ -35,6 +36,9 @@ pub(crate) struct ClusterServiceState {
     pub(crate) streams: Arc<ControlStreams>,
     pub(crate) engine: Engine,
     pub(crate) events: Arc<dyn SchedulerEvents>,
+    pub(crate) history: TaskHistory,
+    pub(crate) metrics: Arc<dyn MetricsSource>,
+    pub(crate) metrics_requests: MetricsRequests,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -128,17 +132,19 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<pb::GetTaskHistoryRequest>,
     ) -> Result<Response<pb::GetTaskHistoryResponse>, Status> {
-        self.authorizer
+        let permit = self
+            .authorizer
             .permit::<method::GetTaskHistory, _>(&request)?;
-        Err(Refused::NotServed("this scheduler keeps no task history").into())
+        let answer = self.state.task_history(&permit, request.get_ref()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn get_metrics(
         &self,
         request: Request<pb::GetMetricsRequest>,
     ) -> Result<Response<pb::GetMetricsResponse>, Status> {
-        self.authorizer.permit::<method::GetMetrics, _>(&request)?;
-        Err(Refused::NotServed("this scheduler does not federate metrics").into())
+        let permit = self.authorizer.permit::<method::GetMetrics, _>(&request)?;
+        Ok(Response::new(self.state.metrics(&permit)?))
     }
 }
 

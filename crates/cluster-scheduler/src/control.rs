@@ -113,6 +113,17 @@ impl ControlStreams {
         }
     }
 
+    /// Tells the open stream of `id` from others of it.
+    pub(crate) fn generation(&self, id: &NodeId) -> Option<u64> {
+        self.mailbox(id)?.generation()
+    }
+
+    /// Asks an executor for its metrics, and gives the stream that it is asked over; `None` where
+    /// there is none.
+    pub(crate) fn request_metrics(&self, id: &NodeId, request_id: &str) -> Option<u64> {
+        self.mailbox(id)?.question(request_id)
+    }
+
     /// Tells every executor to open the application with this digest, those that connect later
     /// included.
     pub(crate) fn app_changed(&self, digest: &str) {
@@ -186,4 +197,4 @@ impl ControlStreams {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

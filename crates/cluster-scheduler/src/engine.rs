@@ -10,6 +10,7 @@ mod job;
 mod progress;
 mod reports;
 mod results;
+mod task_spans;
 mod unions;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use ballista_scheduler::scheduler_server::SchedulerServer;
 use cluster_proto::{ExecutorRun, NodeId, pb};
 use cluster_tls::tonic::{Authorizer, NodeTransport};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use spice_runtime::Distributor;
+use spice_runtime::{Distributor, TaskHistory};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -33,6 +34,7 @@ use crate::members::Members;
 use binding::FillSlots;
 use cancelled::CancelledJobs;
 use guard::GuardedSchedulerGrpc;
+use task_spans::TaskSpans;
 
 type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
@@ -45,6 +47,7 @@ pub(crate) struct Engine {
     tasks: TaskTracker,
     members: Arc<Members>,
     cancelled: Arc<CancelledJobs>,
+    spans: Arc<TaskSpans>,
     /// Counts the executors that left; jobs that run meanwhile start over.
     losses: Arc<watch::Sender<u64>>,
 }
@@ -56,6 +59,7 @@ pub(crate) struct EngineOptions {
     pub(crate) streams: Arc<ControlStreams>,
     pub(crate) members: Arc<Members>,
     pub(crate) tasks: TaskTracker,
+    pub(crate) history: TaskHistory,
 }
 
 impl Engine {
@@ -67,6 +71,7 @@ impl Engine {
             streams,
             members,
             tasks,
+            history,
         } = options;
         let cancelled = Arc::new(CancelledJobs::default());
         let binding = FillSlots::new(members.clone(), cancelled.clone());
@@ -88,6 +93,7 @@ impl Engine {
             tasks,
             members,
             cancelled,
+            spans: TaskSpans::new(history),
             losses: Arc::default(),
         })
     }
@@ -101,6 +107,7 @@ impl Engine {
             self.server.clone(),
             authorizer,
             self.members.clone(),
+            self.spans.clone(),
         ))
         .max_decoding_message_size(config::MESSAGE_LIMIT_BYTES)
         .max_encoding_message_size(config::MESSAGE_LIMIT_BYTES)
@@ -121,6 +128,7 @@ impl Engine {
         if let Err(status) = self.server.executor_stopped(request).await {
             tracing::warn!(executor = %run, error = %status, "executor not removed from the engine");
         }
+        self.spans.executor_left(run);
         self.losses.send_modify(|losses| *losses += 1);
     }
 

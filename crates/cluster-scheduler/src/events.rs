@@ -4,6 +4,8 @@ use std::time::Duration;
 use cluster_proto::NodeId;
 use cluster_tls::PeerIdentity;
 
+use crate::peers::Missing;
+
 /// What a scheduler tells its composition, in meaning rather than metric names. Must not block.
 pub trait SchedulerEvents: Send + Sync + 'static {
     /// An executor opened its control stream; `connected` executors have one now.
@@ -32,6 +34,10 @@ pub trait SchedulerEvents: Send + Sync + 'static {
 
     /// An executor acknowledged something that was not asked of it, or not any more.
     fn acknowledgement_ignored(&self, id: &NodeId);
+
+    /// Another scheduler gave no task history to a query that shows all of it; the query goes on
+    /// and shows the gap.
+    fn history_missing(&self, peer: &NodeId, missing: &Missing);
 }
 
 /// A request for a secret and what came of it, without the value.

@@ -6,6 +6,9 @@
 //! a guard. Every method of both has a row in one authorization table, and every handler needs
 //! the permit of its row.
 //!
+//! What runs is recorded, and shared with the other schedulers, as are metrics: each node is asked
+//! within a bound, and one that does not answer is told of rather than waited for.
+//!
 //! What the schedulers of a cluster share is in an object store; a [`Membership`] is one
 //! scheduler's place among them, and a [`SchedulerList`] tells who the others are.
 //!
@@ -18,8 +21,11 @@ mod cluster_service;
 mod control;
 mod engine;
 mod events;
+mod history;
 mod members;
 mod membership;
+mod metrics;
+mod peers;
 mod scheduler;
 mod state;
 mod status;
@@ -32,5 +38,7 @@ pub use membership::{
     Access, DEFAULT_MEMBER_TTL, MIN_MEMBER_TTL, Membership, MembershipError, MembershipEvents,
     MembershipOptions, SchedulerList, SchedulerSummary,
 };
+pub use metrics::{MetricsSource, NodeMetrics};
+pub use peers::Missing;
 pub use scheduler::{Scheduler, SchedulerOptions, StartError};
 pub use state::{OpenError, S3Keys, S3Location, StateError, StateLocation, StoreError};

@@ -4,7 +4,7 @@ use std::time::Duration;
 use cluster_proto::NodeId;
 use cluster_proto::pb::cluster_service_server::ClusterServiceServer;
 use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport, server_builder};
-use spice_runtime::{Distributor, LocalSecrets};
+use spice_runtime::{Distributor, LocalSecrets, TaskHistory};
 use spicepod::App;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -21,8 +21,11 @@ use crate::cluster_service::{ClusterServiceState, GuardedClusterService};
 use crate::control::ControlStreams;
 use crate::engine::{Engine, EngineOptions};
 use crate::events::SchedulerEvents;
+use crate::history::SharedHistory;
 use crate::members::{MemberSummary, Members};
 use crate::membership::{SchedulerList, SchedulerSummary};
+use crate::metrics::{MetricsRequests, MetricsSource, NodeMetrics};
+use crate::peers::PeerSchedulers;
 
 /// What a scheduler is made from.
 pub struct SchedulerOptions {
@@ -40,6 +43,10 @@ pub struct SchedulerOptions {
     pub decisions: Arc<dyn Decisions>,
     /// Told of what happens to executors.
     pub events: Arc<dyn SchedulerEvents>,
+    /// Where tasks are recorded, which other schedulers may ask, and which asks them.
+    pub history: TaskHistory,
+    /// This node's metrics, for other schedulers.
+    pub metrics: Arc<dyn MetricsSource>,
 }
 
 /// A scheduler: cluster state, services of the internal port, and the way queries enter.
@@ -49,6 +56,7 @@ pub struct Scheduler {
     transport: NodeTransport,
     members: Arc<Members>,
     engine: Engine,
+    peers: PeerSchedulers,
     state: Arc<ClusterServiceState>,
 }
 
@@ -69,9 +77,18 @@ impl Scheduler {
             streams: streams.clone(),
             members: members.clone(),
             tasks: tasks.clone(),
+            history: options.history.clone(),
         })
         .await
         .map_err(|source| StartError(Box::new(source)))?;
+        let peers = PeerSchedulers::new(
+            Arc::new(options.schedulers.clone()),
+            options.transport.clone(),
+        );
+        options.history.share_with(Arc::new(SharedHistory {
+            peers: peers.clone(),
+            events: options.events.clone(),
+        }));
         let state = Arc::new(ClusterServiceState {
             schedulers: options.schedulers,
             app: watch::Sender::new(options.app),
@@ -80,6 +97,9 @@ impl Scheduler {
             streams,
             engine: engine.clone(),
             events: options.events,
+            history: options.history,
+            metrics: options.metrics,
+            metrics_requests: MetricsRequests::default(),
             shutdown: CancellationToken::new(),
             tasks,
         });
@@ -88,6 +108,7 @@ impl Scheduler {
             transport: options.transport,
             members,
             engine,
+            peers,
             state,
         })
     }
@@ -115,6 +136,11 @@ impl Scheduler {
     /// The executors whose control stream is open.
     pub fn executors(&self) -> Vec<MemberSummary> {
         self.members.connected()
+    }
+
+    /// The metrics of the other schedulers and of the executors of this one, within two seconds.
+    pub async fn cluster_metrics(&self) -> Vec<NodeMetrics> {
+        self.state.gather_metrics(&self.peers).await
     }
 
     /// The schedulers of the cluster that live, in the order of their ids: this one at least.

@@ -23,6 +23,14 @@ pub(crate) enum Refused {
     Superseded,
     /// This scheduler is shutting down.
     ShuttingDown,
+    /// A query over the task history that is wrong or not taken.
+    NoSuchQuery(String),
+    /// What was asked for does not fit into an answer.
+    TooLarge(String),
+    /// What was asked for was not there in time.
+    TooSlow(String),
+    /// Something on this side broke.
+    Failed(String),
 }
 
 impl From<Denied> for Refused {
@@ -44,6 +52,10 @@ impl From<Refused> for Status {
                 Self::aborted("a newer control stream of this executor took over")
             }
             Refused::ShuttingDown => Self::unavailable("the scheduler is shutting down"),
+            Refused::NoSuchQuery(text) => Self::invalid_argument(text),
+            Refused::TooLarge(text) => Self::resource_exhausted(text),
+            Refused::TooSlow(text) => Self::deadline_exceeded(text),
+            Refused::Failed(text) => Self::internal(text),
         }
     }
 }

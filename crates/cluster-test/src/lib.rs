@@ -7,6 +7,7 @@
 mod binaries;
 mod clock;
 mod cluster;
+mod exposition;
 mod http;
 mod log;
 mod metrics;

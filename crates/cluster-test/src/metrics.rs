@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 
+use crate::exposition;
 use crate::http::http_get;
 
 /// The metrics of a node at one moment.
@@ -17,14 +18,37 @@ impl Metrics {
     ///
     /// When it does not answer with 200.
     pub async fn scrape(server: SocketAddr) -> Result<Self> {
-        let reply = http_get(server, "/metrics").await?;
+        Self::get(server, "/metrics").await
+    }
+
+    /// Asks a scheduler's metrics listener for those of its whole cluster.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer with 200.
+    pub async fn scrape_cluster(server: SocketAddr) -> Result<Self> {
+        Self::get(server, "/metrics?scope=cluster").await
+    }
+
+    async fn get(server: SocketAddr, path: &str) -> Result<Self> {
+        let reply = http_get(server, path).await?;
         ensure!(
             reply.status == 200,
-            "GET /metrics answers {}: {}",
+            "GET {path} answers {}: {}",
             reply.status,
             reply.body
         );
         Ok(Self(reply.body))
+    }
+
+    /// Checks that the text is an exposition: each family once and together, no series twice,
+    /// labels that end, and nothing behind the end.
+    ///
+    /// # Errors
+    ///
+    /// With the line that is at fault.
+    pub fn check(&self) -> Result<()> {
+        exposition::check(&self.0)
     }
 
     /// The text as it was served.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use spice_runtime::SqlEngine;
+use spice_runtime::{ClientProtocol, SqlEngine};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -29,6 +29,7 @@ pub async fn serve_flight(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let cut = CancellationToken::new();
+    let sql = sql.over(ClientProtocol::Flight);
     let service = FlightServiceServer::new(FlightSql::new(sql, cut.clone()))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let serving = Server::builder()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-use spice_runtime::SqlEngine;
+use spice_runtime::{ClientProtocol, SqlEngine};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +50,8 @@ pub async fn serve_http(
     state: HttpState,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    connections::serve(listener, router(state), shutdown).await
+    let sql = state.sql.map(|sql| sql.over(ClientProtocol::Http));
+    connections::serve(listener, router(HttpState { sql, ..state }), shutdown).await
 }
 
 fn router(state: HttpState) -> Router {

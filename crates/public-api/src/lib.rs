@@ -49,7 +49,10 @@ pub use crate::http::{
     NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate,
     Security, serve_http,
 };
-pub use crate::metrics::serve_metrics;
+pub use crate::metrics::{
+    ClusterMetrics, MetricsState, NodeSample, OwnCluster, ResourceAttributes, export_metrics,
+    serve_metrics,
+};
 
 /// How long the text of one statement may be, in bytes. Statements that programs write reach
 /// some hundred kilobytes; data does not belong into them.

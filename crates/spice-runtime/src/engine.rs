@@ -10,6 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
 use crate::current::CurrentRuntime;
+use crate::history::{Asked, ClientProtocol, QuerySpan};
 use crate::placement::{Placement, placement};
 use crate::query_error::QueryError;
 use crate::runtime::Runtime;
@@ -20,7 +21,8 @@ use crate::{complexity, statement};
 /// The composition of a scheduler brings one; a node without one runs every query itself.
 #[async_trait]
 pub trait Distributor: fmt::Debug + Send + Sync + 'static {
-    /// Run `plan`, which was made in `session` and has been neither analyzed nor optimized.
+    /// Run `plan`, which was made in `session` and has been neither analyzed nor optimized, as a
+    /// part of `span`.
     ///
     /// # Errors
     ///
@@ -33,14 +35,17 @@ pub trait Distributor: fmt::Debug + Send + Sync + 'static {
         &self,
         session: SessionContext,
         plan: LogicalPlan,
+        span: &QuerySpan,
     ) -> Result<SendableRecordBatchStream, QueryError>;
 }
 
-/// Where queries enter: plans them, decides where they run, and gives their rows.
+/// Where queries enter: plans them, decides where they run, and gives their rows. Each leaves a
+/// record in the history of its runtime, if there is one.
 #[derive(Debug, Clone)]
 pub struct SqlEngine {
     runtime: CurrentRuntime,
     distributor: Option<Arc<dyn Distributor>>,
+    protocol: Option<ClientProtocol>,
 }
 
 impl SqlEngine {
@@ -50,6 +55,7 @@ impl SqlEngine {
         SqlEngine {
             runtime: runtime.into(),
             distributor: None,
+            protocol: None,
         }
     }
 
@@ -62,6 +68,16 @@ impl SqlEngine {
         SqlEngine {
             runtime: runtime.into(),
             distributor: Some(distributor),
+            protocol: None,
+        }
+    }
+
+    /// The same engine for statements that come in over `protocol`, as their records tell.
+    #[must_use]
+    pub fn over(&self, protocol: ClientProtocol) -> Self {
+        SqlEngine {
+            protocol: Some(protocol),
+            ..self.clone()
         }
     }
 
@@ -79,22 +95,14 @@ impl SqlEngine {
     /// changes something or that takes parameters.
     pub async fn plan(&self, sql: &str) -> Result<PlannedQuery, QueryError> {
         let runtime = self.runtime.now();
-        let session = runtime.session();
-        let state = session.state();
-        let plan = read_only_plan(&state, sql).await?;
-        // Analysis settles the types. Its result serves as schema only, because whoever runs
-        // the plan analyzes it again, with rules of its own.
-        let analyzed =
-            state
-                .analyzer()
-                .execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
-        Ok(PlannedQuery {
-            schema: Arc::clone(analyzed.schema().inner()),
-            placement: placement(&plan)?,
-            runtime,
-            session,
-            plan,
-        })
+        let asked = Asked::now(sql, self.protocol);
+        let mut span = QuerySpan::begin(runtime.history(), asked.clone());
+        let planned = planned(runtime, sql, asked).await;
+        match &planned {
+            Ok(_) => span.discard(),
+            Err(error) => span.fail(error),
+        }
+        planned
     }
 
     /// Run a planned query.
@@ -111,6 +119,21 @@ impl SqlEngine {
         &self,
         query: PlannedQuery,
     ) -> Result<SendableRecordBatchStream, QueryError> {
+        let mut span = QuerySpan::begin(query.runtime.history(), query.asked.clone());
+        match self.rows(query, &span).await {
+            Ok(rows) => Ok(span.watch(rows)),
+            Err(error) => {
+                span.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn rows(
+        &self,
+        query: PlannedQuery,
+        span: &QuerySpan,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
         let PlannedQuery {
             runtime,
             session,
@@ -118,12 +141,12 @@ impl SqlEngine {
             placement,
             ..
         } = query;
-        if let Placement::WithTheData(locations) = &placement {
+        if let Some(locations) = placement.locations() {
             runtime.check_present(locations).await?;
         }
         match (&self.distributor, placement) {
             (Some(distributor), Placement::WithTheData(_)) => {
-                distributor.execute(session, plan).await
+                distributor.execute(session, plan, span).await
             }
             _ => run_here(&session, plan).await,
         }
@@ -138,6 +161,7 @@ pub struct PlannedQuery {
     plan: LogicalPlan,
     schema: SchemaRef,
     placement: Placement,
+    asked: Asked,
 }
 
 impl PlannedQuery {
@@ -156,6 +180,31 @@ impl fmt::Debug for PlannedQuery {
             .field("placement", &self.placement)
             .finish_non_exhaustive()
     }
+}
+
+/// Nothing runs yet; see [`SqlEngine::plan`].
+async fn planned(
+    runtime: Arc<Runtime>,
+    sql: &str,
+    asked: Asked,
+) -> Result<PlannedQuery, QueryError> {
+    let session = runtime.session();
+    let state = session.state();
+    let plan = read_only_plan(&state, sql).await?;
+    // Analysis settles the types. Its result serves as schema only, because whoever runs
+    // the plan analyzes it again, with rules of its own.
+    let analyzed =
+        state
+            .analyzer()
+            .execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+    Ok(PlannedQuery {
+        schema: Arc::clone(analyzed.schema().inner()),
+        placement: placement(&plan)?,
+        runtime,
+        session,
+        plan,
+        asked,
+    })
 }
 
 /// Parse `sql` and plan it in `state`, refusing whatever does more than read.

@@ -3,7 +3,7 @@
 //! [`Runtime::open`] turns an [`App`](spicepod::App) into tables, or says everything that is
 //! wrong with its data at once. [`SqlEngine`] turns SQL text into rows and decides where a query
 //! runs: what reads no dataset runs here, the rest goes to the [`Distributor`], if there is one.
-//! SQL is read-only.
+//! SQL is read-only, and what was asked is a table itself: see [`TaskHistory`].
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -26,6 +26,7 @@
 mod complexity;
 mod current;
 mod engine;
+mod history;
 mod open_error;
 mod opened;
 mod origin;
@@ -45,12 +46,15 @@ mod views;
 
 pub use crate::current::{CurrentRuntime, RuntimeWriter, publish};
 pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
+pub use crate::history::{
+    ClientProtocol, HistoryPeers, PeerHistory, QuerySpan, SpanContext, TaskHistory, TaskRecord,
+};
 pub use crate::open_error::{OpenError, OpenFault};
 pub use crate::origin::{app_digest, with_app_digest};
 pub use crate::postgres::PostgresError;
 pub use crate::query_error::QueryError;
 pub use crate::remote::scan_request;
-pub use crate::runtime::{Runtime, TableEntry, TableKind};
+pub use crate::runtime::{OwnTable, Runtime, TableEntry, TableKind};
 pub use crate::s3::ObjectError;
 pub use crate::secrets::{
     KubernetesApi, LocalSecrets, NoSecrets, SecretError, SecretSource, SecretStores, StoreError,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
+use datafusion::common::TableReference;
 use datafusion::datasource::listing::ListingTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
@@ -15,6 +16,7 @@ use datafusion::prelude::SessionContext;
 use futures::{StreamExt as _, stream};
 use spicepod::{App, DEFAULT_SCHEMA, Dataset, Source, TableName};
 
+use crate::history::{HistoryTable, OWN_SCHEMA, TaskHistory};
 use crate::open_error::{OpenError, OpenFault, with_causes};
 use crate::opened::{Access, OpenDataset};
 use crate::placement::{Placement, placement};
@@ -33,6 +35,7 @@ pub struct Runtime {
     tables: Vec<TableEntry>,
     datasets: Vec<OpenDataset>,
     survey: Survey,
+    history: Option<TaskHistory>,
     app_digest: String,
 }
 
@@ -52,6 +55,9 @@ impl Runtime {
     ) -> Result<Runtime, OpenError> {
         let context = session::open(&options, app.digest()).map_err(engine)?;
         add_schemas(&context, app).map_err(engine)?;
+        if let Some(history) = &options.history {
+            add_own_tables(&context, history).map_err(engine)?;
+        }
         let opening = Opening {
             context: &context,
             secrets: &*secrets,
@@ -67,6 +73,7 @@ impl Runtime {
             tables,
             datasets,
             survey: Survey::default(),
+            history: options.history,
             app_digest: app.digest().to_owned(),
         })
     }
@@ -91,11 +98,36 @@ impl Runtime {
     }
 
     /// The schemas of the catalog [`CATALOG`], sorted: those of the tables, the one that SQL may
-    /// leave out, and the information schema.
+    /// leave out, the information schema, and that of the node's own tables.
     #[must_use]
     pub fn schemas(&self) -> BTreeSet<&str> {
-        let own = self.tables.iter().map(|table| table.name.schema());
-        own.chain([DEFAULT_SCHEMA, INFORMATION_SCHEMA]).collect()
+        let tables = self.tables.iter().map(|table| table.name.schema());
+        let own = self.history.as_ref().map(|_| OWN_SCHEMA);
+        tables
+            .chain([DEFAULT_SCHEMA, INFORMATION_SCHEMA])
+            .chain(own)
+            .collect()
+    }
+
+    /// The node's own tables, which no manifest declares.
+    #[must_use]
+    pub fn own_tables(&self) -> Vec<OwnTable> {
+        let views = self.history.iter().flat_map(|history| {
+            let table = |view| HistoryTable::new(history.clone(), view);
+            HistoryTable::VIEWS.map(|view| (view, table(view)))
+        });
+        let tables = views.map(|(view, table)| OwnTable {
+            schema_name: OWN_SCHEMA,
+            table_name: view.table_name(),
+            schema: table.schema(),
+        });
+        tables.collect()
+    }
+
+    /// What ran on this node; `None` where nobody keeps it.
+    #[must_use]
+    pub fn history(&self) -> Option<&TaskHistory> {
+        self.history.as_ref()
     }
 
     /// Looks whether the data behind every table is there now; the tables in the order of
@@ -167,6 +199,18 @@ pub struct TableEntry {
     pub(crate) locations: BTreeSet<String>,
 }
 
+/// A table of the node's own, as a client may list it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OwnTable {
+    /// The schema within the catalog [`CATALOG`].
+    pub schema_name: &'static str,
+    /// Its name within that.
+    pub table_name: &'static str,
+    /// Its columns.
+    pub schema: SchemaRef,
+}
+
 /// What stands behind a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableKind {
@@ -208,6 +252,20 @@ fn add_schemas(context: &SessionContext, app: &App) -> Result<(), DataFusionErro
         if catalog.schema(name.schema()).is_none() {
             catalog.register_schema(name.schema(), Arc::new(MemorySchemaProvider::new()))?;
         }
+    }
+    Ok(())
+}
+
+/// Before the views, which may read them.
+fn add_own_tables(context: &SessionContext, history: &TaskHistory) -> Result<(), DataFusionError> {
+    let catalog = context
+        .catalog(CATALOG)
+        .ok_or_else(|| DataFusionError::Internal(format!("no catalog `{CATALOG}`")))?;
+    catalog.register_schema(OWN_SCHEMA, Arc::new(MemorySchemaProvider::new()))?;
+    for view in HistoryTable::VIEWS {
+        let reference = TableReference::full(CATALOG, OWN_SCHEMA, view.table_name());
+        let table = HistoryTable::new(history.clone(), view);
+        context.register_table(reference, Arc::new(table))?;
     }
     Ok(())
 }
@@ -291,7 +349,7 @@ async fn entries(context: &SessionContext, app: &App) -> Result<Vec<TableEntry>,
             source: source.cloned(),
             locations: match placement(&scan)? {
                 Placement::Here => BTreeSet::new(),
-                Placement::WithTheData(locations) => locations,
+                Placement::WithTheData(locations) | Placement::HereWithData(locations) => locations,
             },
         });
     }

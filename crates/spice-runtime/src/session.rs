@@ -11,19 +11,22 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use spicepod::DEFAULT_SCHEMA;
 
+use crate::history::TaskHistory;
 use crate::origin::with_app_digest;
 
 /// The one catalog, which SQL may leave out.
 pub const CATALOG: &str = "spice";
 
 /// What a node decides about its engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RuntimeOptions {
     /// Into how many partitions a query is cut, which is how many cores it can use at once.
     pub target_partitions: NonZeroUsize,
     /// Where operators that outgrow memory spill; the system's temporary directory if `None`.
     /// Made when first needed.
     pub spill_directory: Option<PathBuf>,
+    /// Where queries are recorded, which is a table then; nowhere if `None`.
+    pub history: Option<TaskHistory>,
 }
 
 impl Default for RuntimeOptions {
@@ -33,6 +36,7 @@ impl Default for RuntimeOptions {
         RuntimeOptions {
             target_partitions,
             spill_directory: None,
+            history: None,
         }
     }
 }

@@ -16,8 +16,8 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt as _;
 use spice_runtime::{
-    Distributor, NoSecrets, OpenError, OpenFault, QueryError, Runtime, RuntimeOptions, SqlEngine,
-    TableKind,
+    Distributor, NoSecrets, OpenError, OpenFault, QueryError, QuerySpan, Runtime, RuntimeOptions,
+    SqlEngine, TableKind,
 };
 use spicepod::App;
 use tempfile::TempDir;
@@ -452,6 +452,7 @@ impl Distributor for Elsewhere {
         &self,
         session: SessionContext,
         plan: LogicalPlan,
+        _span: &QuerySpan,
     ) -> Result<SendableRecordBatchStream, QueryError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let frame = session.execute_logical_plan(plan).await?;

@@ -143,6 +143,8 @@ fn peer(summary: &SchedulerSummary) -> Member {
         task_slots: None,
         tasks_active: None,
         tasks_total: None,
+        app_digest: None,
+        draining: false,
         certificate: None,
     }
 }

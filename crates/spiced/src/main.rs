@@ -12,6 +12,7 @@ mod manifest;
 mod material;
 mod metrics;
 mod observers;
+mod own_metrics;
 mod readiness;
 mod shutdown;
 mod work_dir;

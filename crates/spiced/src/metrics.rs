@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     pub(crate) shuffle_write_bytes: Counter<u64, AtomicU64>,
     pub(crate) shuffle_read_remote_bytes: Counter<u64, AtomicU64>,
     pub(crate) active_executors: Gauge<i64, AtomicI64>,
+    pub(crate) history_missing: Family<MissingLabels, Counter>,
     pub(crate) active_schedulers: Gauge<i64, AtomicI64>,
     pub(crate) state_reachable: Family<AccessLabels, Gauge<i64, AtomicI64>>,
     pub(crate) state_duration: Family<AccessLabels, Histogram, fn() -> Histogram>,
@@ -122,6 +123,12 @@ pub(crate) struct SecretLabels {
     pub(crate) outcome: &'static str,
 }
 
+/// Why a node is missing from an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct MissingLabels {
+    pub(crate) reason: &'static str,
+}
+
 /// Which certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct CertificateLabels {
@@ -156,6 +163,7 @@ impl Metrics {
             shuffle_write_bytes: Counter::default(),
             shuffle_read_remote_bytes: Counter::default(),
             active_executors: Gauge::default(),
+            history_missing: Family::default(),
             active_schedulers: Gauge::default(),
             state_reachable: Family::default(),
             state_duration: Family::new_with_constructor(state_durations),
@@ -165,8 +173,8 @@ impl Metrics {
         metrics.register_security(&mut registry);
         metrics.register_audit(&mut registry);
         metrics.register_work(&mut registry);
-        metrics.register_state(&mut registry);
         metrics.register_control(&mut registry);
+        metrics.register_state(&mut registry);
         (metrics, registry)
     }
 
@@ -278,23 +286,10 @@ impl Metrics {
             "Executors whose control stream to this scheduler is open",
             self.active_executors.clone(),
         );
-    }
-
-    fn register_state(&self, registry: &mut Registry) {
         registry.register(
-            "scheduler_active_schedulers_count",
-            "Schedulers of the cluster that live, this one included",
-            self.active_schedulers.clone(),
-        );
-        registry.register(
-            "scheduler_state_reachable",
-            "1 while the state that schedulers share can be reached, by what for",
-            self.state_reachable.clone(),
-        );
-        registry.register(
-            "scheduler_state_duration_ms",
-            "How long a heartbeat, or a look at the other schedulers, took, in milliseconds",
-            self.state_duration.clone(),
+            "scheduler_task_history_missing",
+            "Schedulers that gave no task history to a query over all of it, by reason",
+            self.history_missing.clone(),
         );
     }
 
@@ -318,6 +313,24 @@ impl Metrics {
             "scheduler_control_acknowledgements_ignored",
             "Acknowledgements of executors that belong to no command that waits",
             self.acknowledgements_ignored.clone(),
+        );
+    }
+
+    fn register_state(&self, registry: &mut Registry) {
+        registry.register(
+            "scheduler_active_schedulers_count",
+            "Schedulers of the cluster that live, this one included",
+            self.active_schedulers.clone(),
+        );
+        registry.register(
+            "scheduler_state_reachable",
+            "1 while the state that schedulers share can be reached, by what for",
+            self.state_reachable.clone(),
+        );
+        registry.register(
+            "scheduler_state_duration_ms",
+            "How long a heartbeat, or a look at the other schedulers, took, in milliseconds",
+            self.state_duration.clone(),
         );
     }
 

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
-use cluster_scheduler::{CommandEnd, CommandKind, SchedulerEvents, SecretAnswer};
+use cluster_scheduler::{CommandEnd, CommandKind, Missing, SchedulerEvents, SecretAnswer};
 
 use crate::audit::{AuditLog, Sink};
-use crate::metrics::{Metrics, SecretLabels};
+use crate::metrics::{Metrics, MissingLabels, SecretLabels};
 use denials::{Caller, Denial};
 use repeats::Repeats;
 
@@ -91,6 +91,15 @@ impl SchedulerEvents for Observer {
             .get_or_create(&labels)
             .inc();
         self.audit.secret_answered(answer);
+    }
+
+    fn history_missing(&self, peer: &NodeId, missing: &Missing) {
+        let reason = missing.code();
+        self.metrics
+            .history_missing
+            .get_or_create(&MissingLabels { reason })
+            .inc();
+        tracing::warn!(scheduler = %peer, %missing, "task history of a scheduler missing in an answer");
     }
 
     fn executor_ready(&self, id: &NodeId, digest: &str, ready: usize) {

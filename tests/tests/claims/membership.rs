@@ -30,7 +30,7 @@ use crate::fixture::{Fixture, PATIENCE};
 const TTL: Duration = Duration::from_secs(3);
 
 /// A place for schedulers that share a state.
-struct Cluster {
+pub(crate) struct Cluster {
     fixture: Fixture,
 }
 
@@ -41,12 +41,16 @@ impl Cluster {
     }
 
     /// Schedulers with these settings.
-    fn with_scheduler(settings: &str, more: &str) -> Result<Self> {
+    pub(crate) fn with_scheduler(settings: &str, more: &str) -> Result<Self> {
         let fixture = Fixture::new()?;
         let manifest = fs::read_to_string(fixture.manifest())?;
         let runtime = format!("{manifest}runtime:\n  scheduler: {settings}\n{more}");
         fs::write(fixture.manifest(), runtime)?;
         Ok(Self { fixture })
+    }
+
+    pub(crate) fn fixture(&self) -> &Fixture {
+        &self.fixture
     }
 
     fn state(&self) -> PathBuf {
@@ -55,7 +59,8 @@ impl Cluster {
 
     /// How a scheduler of this name is started.
     fn launch(&self, name: &str, place: Place) -> Result<Launch> {
-        let leaf = Leaf::new(name).with_role(Role::Scheduler);
+        let names = [name, "localhost", "127.0.0.1", "127.0.0.2"];
+        let leaf = Leaf::new(name).with_role(Role::Scheduler).with_names(names);
         let arguments = NodeArguments {
             role: Role::Scheduler,
             manifest: Some(self.fixture.manifest()),
@@ -74,7 +79,8 @@ impl Cluster {
         Ok(launch)
     }
 
-    async fn start(&self, name: &str) -> Result<Node> {
+    /// Starts a scheduler of this name.
+    pub(crate) async fn start(&self, name: &str) -> Result<Node> {
         Node::start(self.launch(name, Place::ANY)?).await
     }
 
@@ -120,7 +126,7 @@ impl Place {
 }
 
 /// The id of a scheduler.
-fn id(scheduler: &Node) -> Result<String> {
+pub(crate) fn id(scheduler: &Node) -> Result<String> {
     let port = scheduler.address(Listener::Internal)?.port();
     Ok(format!("localhost:{port}"))
 }
@@ -157,7 +163,7 @@ async fn list_until(
 }
 
 /// Waits until `scheduler` said that it knows of `live` schedulers.
-async fn knows_of(scheduler: &Node, live: u64) -> Result<()> {
+pub(crate) async fn knows_of(scheduler: &Node, live: u64) -> Result<()> {
     let wanted = |line: &LogLine| {
         line.message() == "scheduler joined" && line.value("live") == Some(&live.into())
     };
@@ -177,11 +183,11 @@ fn said(scheduler: &Node, message: &str) -> bool {
 }
 
 /// Stops a process where it stands, as a machine that swaps does.
-async fn pause(node: &Node) -> Result<()> {
+pub(crate) async fn pause(node: &Node) -> Result<()> {
     signal(node, "-STOP").await
 }
 
-async fn resume(node: &Node) -> Result<()> {
+pub(crate) async fn resume(node: &Node) -> Result<()> {
     signal(node, "-CONT").await
 }
 

@@ -13,6 +13,7 @@ use crate::apps::{AdoptError, OpenApps};
 use crate::backoff::Backoff;
 use crate::boot::chain;
 use crate::engine::Engine;
+use crate::metrics::{self, MetricsSource};
 use pb::executor_control_message::Message as Report;
 use pb::scheduler_control_message::Message as Command;
 
@@ -22,6 +23,7 @@ pub(super) struct Commands {
     scheduler: NodeAddress,
     engine: Engine,
     apps: Arc<OpenApps>,
+    metrics: Arc<dyn MetricsSource>,
     done: Remembered,
     wanted: Option<Wanted>,
     /// At most one goes on: a newer definition takes the place of one that is being opened.
@@ -44,11 +46,17 @@ struct Opening {
 }
 
 impl Commands {
-    pub(super) fn new(scheduler: NodeAddress, engine: Engine, apps: Arc<OpenApps>) -> Self {
+    pub(super) fn new(
+        scheduler: NodeAddress,
+        engine: Engine,
+        apps: Arc<OpenApps>,
+        metrics: Arc<dyn MetricsSource>,
+    ) -> Self {
         Self {
             scheduler,
             engine,
             apps,
+            metrics,
             done: Remembered::default(),
             wanted: None,
             opening: JoinSet::new(),
@@ -64,7 +72,10 @@ impl Commands {
             // Of features that this executor does not have: who waits must not wait in vain.
             Some(Command::RefreshDataset(refresh)) => return self.refuse(&refresh.request_id),
             Some(Command::UpdatePartitions(update)) => return self.refuse(&update.request_id),
-            Some(Command::RequestMetrics(_)) | None => {
+            Some(Command::RequestMetrics(request)) => {
+                return vec![Report::Metrics(metrics::answer(&self.metrics, request))];
+            }
+            None => {
                 tracing::warn!(scheduler = %self.scheduler, "command not understood");
             }
         }

@@ -13,6 +13,7 @@ use tonic::{Request, Status, Streaming};
 use super::{ClusterServiceState, Commands, executor_id};
 use crate::authorization::ControlStream;
 use crate::control::{Acknowledged, Closed, Outbox};
+use crate::metrics::Answered;
 use crate::status::Refused;
 use pb::executor_control_message::Message as Report;
 
@@ -97,6 +98,8 @@ enum End {
     /// We end it, and tell why.
     Refused(Refused),
 }
+
+const UNASKED: End = End::Refused(Refused::Malformed("nobody asked for this control message"));
 
 impl Session {
     async fn run(
@@ -191,14 +194,17 @@ impl Session {
                 None
             }
             Report::Shutdown(shutdown) => Some(End::Announced(printable(&shutdown.reason))),
-            Report::Metrics(_) => Some(End::Refused(Refused::Malformed(
-                "nobody asked for this control message",
-            ))),
+            Report::Metrics(metrics) => {
+                let answered = self.state.metrics_requests.answered(&self.id, metrics);
+                (answered == Answered::Unasked).then_some(UNASKED)
+            }
         }
     }
 
     async fn close(self, generation: u64, end: End, sender: Sender) {
-        let last = self.state.streams.close(&self.run, generation) == Closed::Last;
+        let state = &self.state;
+        state.metrics_requests.stream_ended(&self.id, generation);
+        let last = state.streams.close(&self.run, generation) == Closed::Last;
         if last {
             let members = &self.state.members;
             members.disconnect(&self.id);

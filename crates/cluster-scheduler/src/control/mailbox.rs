@@ -24,6 +24,8 @@ struct Contents {
     opened: Option<String>,
     /// Whether there is work to poll for. Hints merge, and go with the stream.
     hint: bool,
+    /// The id of the question for metrics that waits to be sent. It goes with the stream, too.
+    question: Option<String>,
     stream: Option<OpenStream>,
 }
 
@@ -69,6 +71,7 @@ impl Mailbox {
         };
         let mut contents = self.lock();
         contents.hint = false;
+        contents.question = None;
         if let Some(older) = contents.stream.replace(stream) {
             older.superseded.cancel();
         }
@@ -96,6 +99,19 @@ impl Mailbox {
 
     pub(super) fn is_open(&self) -> bool {
         self.lock().stream.is_some()
+    }
+
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.lock().stream.as_ref().map(|stream| stream.generation)
+    }
+
+    /// Asks for metrics over the stream that is open, and tells which that is.
+    pub(super) fn question(&self, request_id: &str) -> Option<u64> {
+        let mut contents = self.lock();
+        let generation = contents.stream.as_ref()?.generation;
+        contents.question = Some(request_id.to_owned());
+        contents.wake();
+        Some(generation)
     }
 
     pub(super) fn hint(&self) {
@@ -146,6 +162,9 @@ impl Mailbox {
         }
         if let Some(command) = contents.ledger.unsent_on(generation) {
             return Some(command);
+        }
+        if let Some(request_id) = contents.question.take() {
+            return Some(Message::RequestMetrics(pb::RequestMetrics { request_id }));
         }
         std::mem::take(&mut contents.hint).then(|| {
             let reason = "work available".to_owned();

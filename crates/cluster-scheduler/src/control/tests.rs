@@ -4,6 +4,7 @@ use pb::scheduler_control_message::Message;
 
 use super::*;
 use crate::events::{CommandEnd, CommandKind};
+use crate::peers::Missing;
 
 /// Nobody is told of anything.
 struct Silent;
@@ -16,9 +17,10 @@ impl SchedulerEvents for Silent {
     fn command_ended(&self, _: &NodeId, _: CommandKind, _: CommandEnd) {}
     fn command_failed(&self, _: &NodeId, _: CommandKind, _: &str) {}
     fn acknowledgement_ignored(&self, _: &NodeId) {}
+    fn history_missing(&self, _: &NodeId, _: &Missing) {}
 }
 
-fn streams() -> ControlStreams {
+pub(crate) fn streams() -> ControlStreams {
     ControlStreams::new(Arc::new(Silent), "first")
 }
 

@@ -8,7 +8,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use spice_runtime::{Distributor, QueryError, app_digest};
+use spice_runtime::{Distributor, QueryError, QuerySpan, SpanContext, app_digest};
 use tokio::time::{sleep, timeout};
 
 use super::job::Job;
@@ -69,9 +69,10 @@ impl BallistaDistributor {
         &self,
         session: Arc<SessionContext>,
         plan: &LogicalPlan,
+        query: &SpanContext,
     ) -> Result<SendableRecordBatchStream, ResultError> {
         let schema = announced_schema(&session, plan)?;
-        let finished = Job::submit(&self.engine, session, plan)
+        let finished = Job::submit(&self.engine, session, plan, query)
             .await?
             .finished()
             .await?;
@@ -85,13 +86,15 @@ impl Distributor for BallistaDistributor {
         &self,
         session: SessionContext,
         plan: LogicalPlan,
+        span: &QuerySpan,
     ) -> Result<SendableRecordBatchStream, QueryError> {
         let mut attempts_left = ATTEMPTS;
         loop {
             attempts_left -= 1;
             // Cut anew for the executors that are there now.
             let session = self.session(&session).await?;
-            match self.attempt(session, &plan).await {
+            span.attempt();
+            match self.attempt(session, &plan, span.context()).await {
                 // An executor left, with tasks or rows of the query. Nothing has reached the
                 // client yet, so the query can simply run again.
                 Err(ResultError::Lost(error)) if attempts_left > 0 => {

@@ -24,6 +24,7 @@ use cluster_tls::tonic::{Authorizer, Method, Permit};
 use futures::Stream;
 use tonic::{Request, Response, Status};
 
+use super::task_spans::TaskSpans;
 use super::{Server, progress, reports};
 use crate::authorization as method;
 use crate::members::Members;
@@ -34,14 +35,21 @@ pub(crate) struct GuardedSchedulerGrpc {
     inner: Server,
     authorizer: Authorizer,
     members: Arc<Members>,
+    spans: Arc<TaskSpans>,
 }
 
 impl GuardedSchedulerGrpc {
-    pub(super) fn new(inner: Server, authorizer: Authorizer, members: Arc<Members>) -> Self {
+    pub(super) fn new(
+        inner: Server,
+        authorizer: Authorizer,
+        members: Arc<Members>,
+        spans: Arc<TaskSpans>,
+    ) -> Self {
         Self {
             inner,
             authorizer,
             members,
+            spans,
         }
     }
 
@@ -147,6 +155,7 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         let slots = message.metadata.as_ref().map_or(0, task_slots);
         let message = request.get_mut();
         reports::keep_own(&self.inner, &sender, &mut message.task_status).await;
+        self.spans.reported(&sender, &message.task_status);
         // Work is for executors that can be told to stop it and stay to do it, and no more of it
         // than they have room for.
         message.num_free_vcores = if self.members.takes_work(sender.node()) {
@@ -156,6 +165,9 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         };
         let reported = !message.task_status.is_empty();
         let answer = self.inner.poll_work(request).await;
+        if let Ok(answer) = &answer {
+            self.spans.given(&sender, &answer.get_ref().tasks);
+        }
         if reported {
             progress::mark(&self.inner).await;
         }
@@ -199,6 +211,7 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         let sender = self.sender(&permit, &message.executor_id)?;
         self.reports(&permit, &sender, &message.task_status)?;
         reports::keep_own(&self.inner, &sender, &mut request.get_mut().task_status).await;
+        self.spans.reported(&sender, &request.get_ref().task_status);
         SchedulerGrpc::update_task_status(&self.inner, request).await
     }
 

@@ -8,7 +8,7 @@ use ballista_core::JobId;
 use ballista_core::serde::protobuf::{JobStatus, PartitionLocation, job_status};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use spice_runtime::app_digest;
+use spice_runtime::{SpanContext, app_digest};
 use tokio::sync::mpsc;
 use tokio::time::interval;
 
@@ -46,6 +46,7 @@ impl Job {
         engine: &Engine,
         session: Arc<SessionContext>,
         plan: &LogicalPlan,
+        query: &SpanContext,
     ) -> Result<Self, ResultError> {
         let (subscriber, statuses) = mpsc::channel(STATUS_QUEUE);
         let job_id = engine
@@ -53,6 +54,7 @@ impl Job {
             .submit_job("", session, plan, Some(subscriber))
             .await
             .map_err(|error| ResultError::Failed(error.to_string()))?;
+        engine.spans.begin(&job_id, query);
         Ok(Self {
             statuses,
             lease: JobLease {
@@ -147,6 +149,7 @@ impl Job {
 
 impl Drop for JobLease {
     fn drop(&mut self) {
+        self.engine.spans.end(&self.job_id);
         let engine = self.engine.clone();
         let job_id = self.job_id.clone();
         let state = self.state;

@@ -180,7 +180,7 @@ fn holding(lease: JobLease, rows: Rows) -> Rows {
 
 /// The part of a failed job's text that the author of the query can use. Upstream prints the
 /// error of the task as Rust sees it, one constructor within the other.
-fn clean_engine_message(message: &str) -> String {
+pub(super) fn clean_engine_message(message: &str) -> String {
     let start = message.find("DataFusionError(").unwrap_or_default();
     let mut text = message[start..].trim();
     while let Some((constructor, rest)) = text.split_once('(') {

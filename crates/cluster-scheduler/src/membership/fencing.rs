@@ -170,6 +170,49 @@ async fn a_store_that_is_away_is_no_reason_to_stop() {
     assert!(heart.beat().await.is_ok());
 }
 
+#[test]
+fn a_replacement_between_two_looks_of_the_old_process_is_not_written_over() {
+    let store = Arc::new(MemoryStore::default());
+    let (old, new) = (Process::new(&store, "old"), Process::new(&store, "new"));
+    let (mut first, mut again, mut new_heart) = (old.heart(), old.heart(), new.heart());
+    let before = process(async {
+        assert!(old.enter(None).await);
+        assert!(first.beat().await.is_ok());
+    });
+    interleave(vec![before], &[]);
+    // The old one meets a heartbeat that it does not know and looks at one of the two things that
+    // it has to; then it stands still until the new one has come and beat.
+    let turns: Vec<usize> = [0, 0, 0].into_iter().chain([1; 20]).collect();
+    let superseded = Cell::new(false);
+    interleave(
+        vec![
+            process(async {
+                let missed = again.beat().await;
+                superseded.set(matches!(missed, Err(Missed::Superseded(_))));
+            }),
+            process(async {
+                assert!(new.enter(Some(old.instance())).await);
+                assert!(new_heart.beat().await.is_ok());
+            }),
+        ],
+        &turns,
+    );
+    assert!(superseded.get());
+    let expected = [old.instance().clone(), new.instance().clone()];
+    assert_eq!(writers(&store), expected);
+}
+
+/// Turns of two processes, of which one often goes on for a while.
+fn turns() -> impl Strategy<Value = Vec<usize>> {
+    let burst = (0..2_usize, 1..10_usize);
+    vec(burst, 0..30).prop_map(|bursts| {
+        let bursts = bursts.into_iter();
+        bursts
+            .flat_map(|(turn, length)| std::iter::repeat_n(turn, length))
+            .collect()
+    })
+}
+
 fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         6 => Just(Fault::No),
@@ -185,7 +228,7 @@ proptest! {
 
     #[test]
     fn once_another_process_beat_under_its_id_the_old_one_never_does_again(
-        turns in vec(0..2_usize, 0..100),
+        turns in turns(),
         faults in vec(fault(), 0..40),
     ) {
         let store = Arc::new(MemoryStore::default());

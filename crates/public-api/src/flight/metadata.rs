@@ -34,6 +34,16 @@ pub(super) fn tables(command: CommandGetTables, runtime: &Runtime) -> Result<Rec
             &table.schema,
         )?;
     }
+    for table in runtime.own_tables() {
+        let kind = table_type(TableKind::Dataset);
+        builder.append(
+            CATALOG,
+            table.schema_name,
+            table.table_name,
+            kind,
+            &table.schema,
+        )?;
+    }
     builder.build()
 }
 

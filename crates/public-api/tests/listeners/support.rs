@@ -15,7 +15,9 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionContext;
 use futures::stream::BoxStream;
 use public_api::ServeError;
-use spice_runtime::{Distributor, NoSecrets, QueryError, Runtime, RuntimeOptions, SqlEngine};
+use spice_runtime::{
+    Distributor, NoSecrets, QueryError, QuerySpan, Runtime, RuntimeOptions, SqlEngine,
+};
 use spicepod::App;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -110,6 +112,7 @@ impl Distributor for Remote {
         &self,
         _session: SessionContext,
         _plan: LogicalPlan,
+        _span: &QuerySpan,
     ) -> Result<SendableRecordBatchStream, QueryError> {
         match self.script.lock().unwrap().take() {
             Some(Script::Refuse(error)) => Err(error),

@@ -3,13 +3,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cluster_executor::{BootError, Executor, ExecutorOptions};
-use cluster_tls::NodeAddress;
+use cluster_tls::{NodeAddress, Role};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use public_api::NodeRole;
 
 use super::{Internal, Node, described, public, take};
 use crate::listeners::announce;
+use crate::own_metrics::OwnMetrics;
 use crate::readiness::NodeReadiness;
 use crate::work_dir::WorkDir;
 
@@ -37,6 +38,7 @@ pub(super) async fn serve(
     node.metrics
         .task_slots
         .set(i64::try_from(slots).unwrap_or(i64::MAX));
+    let metrics = OwnMetrics::new(node.registry.clone(), &node_id, Role::Executor);
     let options = ExecutorOptions {
         node_id: internal.node_id,
         schedulers: plan.schedulers,
@@ -46,6 +48,7 @@ pub(super) async fn serve(
         runtime: node.runtime.clone(),
         decisions: node.observer.clone(),
         events: node.observer.clone(),
+        metrics,
     };
     let shutdown = node.shutdown.clone();
     let working = async move {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use public_api::{HttpState, serve_flight, serve_http, serve_metrics};
+use public_api::{HttpState, MetricsState, serve_flight, serve_http, serve_metrics};
 use spice_runtime::SqlEngine;
 
 use super::{Node, described};
 use crate::info::OwnInfo;
 use crate::listeners::announce;
+use crate::own_metrics::own_cluster;
 use crate::readiness::NodeReadiness;
 
 /// A listener that is served until the node stops.
@@ -24,6 +25,7 @@ pub(super) fn serve(
 ) -> Vec<Serving> {
     let mut servings: Vec<Serving> = vec![];
     let shutdown = node.shutdown.clone();
+    let cluster = own_cluster(&info);
     if let Some(listener) = node.listeners.http.take() {
         announce("http", &listener);
         let state = HttpState {
@@ -41,7 +43,11 @@ pub(super) fn serve(
     }
     if let Some(listener) = node.listeners.metrics.take() {
         announce("metrics", &listener);
-        let served = serve_metrics(listener, node.registry.clone(), shutdown);
+        let state = MetricsState {
+            registry: node.registry.clone(),
+            cluster,
+        };
+        let served = serve_metrics(listener, state, shutdown);
         servings.push(served.map(|served| served.map_err(described)).boxed());
     }
     servings

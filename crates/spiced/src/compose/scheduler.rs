@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use cluster_proto::NodeId;
 use cluster_scheduler::{Membership, Scheduler, SchedulerOptions};
+use cluster_tls::Role;
 use futures::FutureExt;
 use futures::future::{try_join, try_join_all};
 use public_api::NodeRole;
-use spice_runtime::{SqlEngine, publish};
+use spice_runtime::{SqlEngine, TaskHistory, publish};
 use spicepod::App;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use super::{Internal, Node, described, public, take};
 use crate::info::OwnInfo;
 use crate::listeners::announce;
 use crate::manifest::Manifest;
+use crate::own_metrics::OwnMetrics;
 use crate::readiness::NodeReadiness;
 
 /// Coordinates executors and answers SQL with them.
@@ -26,6 +28,8 @@ pub(super) async fn serve(
 ) -> anyhow::Result<()> {
     let info = node.info(NodeRole::Scheduler, Some(&internal));
     let listener = take(&mut node.listeners.internal)?;
+    let history = TaskHistory::new(internal.node_id.to_string(), Role::Scheduler.as_str());
+    node.runtime.history = Some(history.clone());
     let opening = node.opening();
     let runtime = opening.open(&app).await.map_err(described)?;
     let (writer, runtime) = publish(Arc::new(runtime));
@@ -40,6 +44,8 @@ pub(super) async fn serve(
         transport: internal.transport,
         decisions: node.observer.clone(),
         events: node.observer.clone(),
+        history,
+        metrics: OwnMetrics::new(node.registry.clone(), &node_id, Role::Scheduler),
     })
     .await
     .map_err(described)?;
@@ -56,56 +62,59 @@ pub(super) async fn serve(
     ));
     let servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
     node.follow((&app, manifest), writer, Some(scheduler.clone()))?;
-    let shutdown = node.shutdown.clone();
     // Queries that are being answered need the executors, so the internal port goes last.
     let answered = CancellationToken::new();
     let answering = async {
         let served = try_join_all(servings).await;
-        shutdown.cancel();
+        node.shutdown.cancel();
         answered.cancel();
         served
     };
-    let coordinating = Coordination {
-        node_id,
-        scheduler,
-        membership,
-        listener,
-        readiness,
-    }
-    .run(shutdown.clone(), answered.clone())
-    .inspect(|_| shutdown.cancel());
+    let coordinating = async {
+        let port = InternalPort {
+            node_id,
+            scheduler,
+            membership,
+            listener,
+            answered: answered.clone(),
+        };
+        let coordinated = port.coordinate(&node.shutdown, &readiness).await;
+        node.shutdown.cancel();
+        coordinated
+    };
     let (served, coordinated) = tokio::join!(answering, coordinating);
     served.and(coordinated)
 }
 
-/// What serves the internal port, once its id is this process's own.
-struct Coordination {
+/// What a scheduler is to the other nodes.
+struct InternalPort {
     node_id: NodeId,
     scheduler: Scheduler,
     membership: Membership,
     listener: TcpListener,
-    readiness: Arc<NodeReadiness>,
+    /// Cancelled when no query needs the executors any more.
+    answered: CancellationToken,
 }
 
-impl Coordination {
-    /// Takes the id, and serves until `answered`; leaves the other schedulers at `shutdown`. Health,
-    /// and SQL without tables, is answered while the id is waited for; executors are not let in.
-    async fn run(
+impl InternalPort {
+    /// Serves members, once the id of this scheduler is free. Health is answered meanwhile, and SQL
+    /// without tables too; executors are not let in before.
+    async fn coordinate(
         self,
-        shutdown: CancellationToken,
-        answered: CancellationToken,
+        shutdown: &CancellationToken,
+        readiness: &NodeReadiness,
     ) -> anyhow::Result<()> {
-        let admission = membership::join(&self.membership, &shutdown).await;
+        let admission = membership::join(&self.membership, shutdown).await;
         if admission.map_err(described)? == Admission::Stopped {
             self.membership.leave().await;
             return Ok(());
         }
         announce("internal", &self.listener);
-        self.readiness.set_started();
+        readiness.set_started();
         tracing::info!(role = "scheduler", node = %self.node_id, "ready");
-        let serving = self.scheduler.serve(self.listener, answered).map(Ok);
-        let belonging = self.membership.run(shutdown);
-        try_join(serving, belonging).await.map_err(described)?;
-        Ok(())
+        let serving = self.scheduler.serve(self.listener, self.answered.clone());
+        let belonging = self.membership.run(self.answered.clone());
+        let both = try_join(serving.map(Ok), belonging).await;
+        both.map(|_| ()).map_err(described)
     }
 }

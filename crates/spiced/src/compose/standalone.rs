@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{SqlEngine, publish};
-use spicepod::App;
+use spice_runtime::{SqlEngine, TaskHistory, publish};
+use spicepod::{App, SchedulerSettings};
 
 use super::{Node, described, public};
 use crate::info::OwnInfo;
@@ -12,6 +12,10 @@ use crate::readiness::NodeReadiness;
 
 /// Answers SQL over `app` in this process alone.
 pub(super) async fn serve(mut node: Node, app: App, manifest: Manifest) -> anyhow::Result<()> {
+    if *app.scheduler() != SchedulerSettings::default() {
+        tracing::warn!("runtime.scheduler has no effect on a node that is in no cluster");
+    }
+    node.runtime.history = Some(TaskHistory::new("standalone", "standalone"));
     let opening = node.opening();
     let runtime = opening.open(&app).await.map_err(described)?;
     let (writer, runtime) = publish(Arc::new(runtime));

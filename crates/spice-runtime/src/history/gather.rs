@@ -1,0 +1,246 @@
+//! The histories of all schedulers as one.
+
+use std::fmt;
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::error::Result;
+use tokio::time::timeout;
+
+use super::record::{SpanContext, TaskRecord};
+use super::{TaskHistory, answer, columns};
+
+/// The other nodes whose history is shown beside this one's.
+#[async_trait]
+pub trait HistoryPeers: fmt::Debug + Send + Sync + 'static {
+    /// Asks all of them `sql` at once, each within a bound of time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the questions.
+    async fn ask(&self, sql: &str) -> Vec<PeerHistory>;
+}
+
+/// What came of asking one node.
+#[derive(Debug)]
+pub struct PeerHistory {
+    /// The node.
+    pub node_id: String,
+    /// Its rows as an Arrow IPC stream, or why there are none, in words for a person.
+    pub answer: Result<Vec<u8>, String>,
+}
+
+/// What a query needs of the histories.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// Columns of [`columns::schema`], by position.
+    pub(super) columns: Vec<usize>,
+    /// Conditions that others may check as well.
+    pub(super) conditions: Vec<String>,
+    pub(super) limit: Option<usize>,
+}
+
+impl Wanted {
+    pub(super) fn schema(&self) -> Result<SchemaRef, ArrowError> {
+        Ok(Arc::new(columns::schema().project(&self.columns)?))
+    }
+
+    /// The same as a query for another scheduler. Where no column is wanted, as in `count(*)`, the
+    /// rows still have to be told apart, by one.
+    fn sql(&self) -> String {
+        let schema = columns::schema();
+        let names: Vec<&str> = self
+            .asked()
+            .map(|at| schema.field(at).name().as_str())
+            .collect();
+        let mut sql = format!("SELECT {} FROM runtime.task_history", names.join(", "));
+        if !self.conditions.is_empty() {
+            sql += &format!(" WHERE {}", self.conditions.join(" AND "));
+        }
+        if let Some(limit) = self.limit {
+            sql += &format!(" LIMIT {limit}");
+        }
+        sql
+    }
+
+    fn asked(&self) -> impl Iterator<Item = usize> {
+        let one = self.columns.is_empty().then_some(0);
+        self.columns.iter().copied().chain(one)
+    }
+}
+
+impl TaskHistory {
+    /// This node's own rows.
+    pub(super) fn own_rows(&self, wanted: &Wanted) -> Result<Vec<RecordBatch>> {
+        let records = self.records();
+        let batches = records.chunks(BATCH_ROWS).map(|chunk| {
+            let batch = columns::batch(chunk)?;
+            Ok(batch.project(&wanted.columns)?)
+        });
+        batches.collect()
+    }
+
+    /// The rows of all schedulers, and one for each that is missing.
+    pub(super) async fn all_rows(&self, wanted: &Wanted) -> Result<Vec<RecordBatch>> {
+        let mut batches = self.own_rows(wanted)?;
+        let mut gaps = vec![];
+        for peer in self.ask_peers(&wanted.sql()).await {
+            let rows = peer.answer.and_then(|answer| {
+                let rows = read(&answer, wanted);
+                rows.map_err(|error| format!("its answer cannot be read: {error}"))
+            });
+            match rows {
+                Ok(rows) => batches.extend(rows),
+                Err(reason) => gaps.push(gap(peer.node_id, reason)),
+            }
+        }
+        let gaps = columns::batch(&gaps)?;
+        batches.push(gaps.project(&wanted.columns)?);
+        Ok(batches)
+    }
+
+    /// The schedulers that do not answer.
+    pub(super) async fn gaps(&self) -> Result<RecordBatch> {
+        let answers = self.ask_peers(PROBE).await.into_iter();
+        let gaps = answers.filter_map(|peer| {
+            let reason = peer.answer.err()?;
+            Some(gap(peer.node_id, reason))
+        });
+        let gaps: Vec<_> = gaps.collect();
+        Ok(columns::gaps_batch(&gaps)?)
+    }
+
+    async fn ask_peers(&self, sql: &str) -> Vec<PeerHistory> {
+        let Some(peers) = self.0.peers.get() else {
+            return vec![];
+        };
+        match timeout(PLACE_TIMEOUT, self.0.gathers.acquire()).await {
+            Ok(_place) => peers.ask(sql).await,
+            // Nobody was asked, so nobody can be named.
+            Err(_) => vec![PeerHistory {
+                node_id: "*".to_owned(),
+                answer: Err("too many queries ask for it at once; repeat this one".to_owned()),
+            }],
+        }
+    }
+}
+
+/// A row that stands for rows that are not there.
+fn gap(node_id: String, reason: String) -> Arc<TaskRecord> {
+    let record = TaskRecord {
+        span: SpanContext::none(),
+        parent_span_id: None,
+        task: "missing_history",
+        input: String::new(),
+        start_time: SystemTime::now(),
+        duration: Duration::ZERO,
+        error_message: Some(reason),
+        labels: vec![],
+        node_id,
+        node_role: "scheduler",
+    };
+    Arc::new(record.within_bounds())
+}
+
+/// The rows of another scheduler, which must have exactly the columns that it was asked for.
+fn read(answer: &[u8], wanted: &Wanted) -> Result<Vec<RecordBatch>, ArrowError> {
+    let asked: Vec<usize> = wanted.asked().collect();
+    let expected = columns::schema().project(&asked)?;
+    let reader = StreamReader::try_new(Cursor::new(answer), None)?;
+    if !same_columns(&reader.schema(), &expected) {
+        let message = format!("it has the columns {:?}", reader.schema().fields());
+        return Err(ArrowError::SchemaError(message));
+    }
+    let schema = wanted.schema()?;
+    let mut rows = 0;
+    let batches = reader.map(|batch| {
+        let batch = batch?;
+        rows += batch.num_rows();
+        if rows > answer::LIMIT_ROWS {
+            return Err(ArrowError::SchemaError("it has too many rows".to_owned()));
+        }
+        let columns = batch.columns()[..wanted.columns.len()].to_vec();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
+    });
+    batches.collect()
+}
+
+fn same_columns(one: &Schema, other: &Schema) -> bool {
+    let (one, other) = (one.fields().iter(), other.fields().iter());
+    one.len() == other.len()
+        && one
+            .zip(other)
+            .all(|(one, other)| one.name() == other.name() && one.data_type() == other.data_type())
+}
+
+/// The smallest question.
+const PROBE: &str = "SELECT end_time FROM runtime.task_history LIMIT 1";
+
+const BATCH_ROWS: usize = 8192;
+
+/// How long a query waits for its turn to ask the other schedulers.
+const PLACE_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::sample;
+    use super::*;
+
+    fn wanted(columns: &[usize]) -> Wanted {
+        Wanted {
+            columns: columns.to_vec(),
+            conditions: vec![],
+            limit: None,
+        }
+    }
+
+    async fn answer(sql: &str) -> Vec<u8> {
+        let history = TaskHistory::new("peer:1", "scheduler");
+        for input in ["SELECT 1", "SELECT 2"] {
+            history.record(TaskRecord {
+                start_time: SystemTime::now(),
+                ..sample(input)
+            });
+        }
+        history.answer(sql).await.unwrap()
+    }
+
+    #[test]
+    fn a_question_names_columns_conditions_and_a_limit() {
+        let mut wanted = wanted(&[3, 4]);
+        assert_eq!(wanted.sql(), "SELECT task, input FROM runtime.task_history");
+        wanted.conditions = vec!["task = 'a'".to_owned(), "input <> 'b'".to_owned()];
+        wanted.limit = Some(5);
+        let expected = "SELECT task, input FROM runtime.task_history \
+                        WHERE task = 'a' AND input <> 'b' LIMIT 5";
+        assert_eq!(wanted.sql(), expected);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_with_the_columns_that_were_asked_for() {
+        for columns in [&[4][..], &[], &[0, 6, 8, 12]] {
+            let wanted = wanted(columns);
+            let rows = read(&answer(&wanted.sql()).await, &wanted).unwrap();
+            let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
+            assert_eq!(count, 2);
+            assert_eq!(rows[0].schema(), wanted.schema().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_with_other_columns_is_none() {
+        let other = answer("SELECT task FROM task_history").await;
+        assert!(read(&other, &wanted(&[4])).is_err());
+        assert!(read(b"no stream", &wanted(&[4])).is_err());
+        let right = answer("SELECT input FROM task_history").await;
+        assert!(read(&right[..right.len() - 40], &wanted(&[4])).is_err());
+        assert!(read(&right, &wanted(&[4])).is_ok());
+    }
+}
