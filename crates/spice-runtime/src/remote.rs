@@ -55,7 +55,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_for_what_is_not_open_here_is_refused() {
         let manifest = "{version: v1, kind: Spicepod, name: a, datasets: \
-            [{name: n, from: 'file:/dev/null', params: {file_format: csv}}]}";
+            [{name: t, from: 'file:/dev/null', params: {file_format: csv}}]}";
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("n.csv");
         std::fs::write(&file, "n\n1\n").unwrap();
@@ -65,7 +65,7 @@ mod tests {
         let runtime = Runtime::open(&app, RuntimeOptions::default(), secrets).await;
         let runtime = runtime.unwrap();
         // A file is not read by request either: it travels in plans as what it is.
-        for name in ["n", "public.n", "other", ""] {
+        for name in ["t", "public.t", "other", ""] {
             let request =
                 format!(r#"{{"dataset": "{name}", "columns": [], "filters": [], "limit": null}}"#);
             let refused = runtime.requested_scan(request.as_bytes()).unwrap_err();
@@ -75,7 +75,7 @@ mod tests {
             "",
             "{}",
             "\u{0}",
-            r#"{"dataset": "n", "columns": [], "host": "h"}"#,
+            r#"{"dataset": "t", "columns": [], "host": "h"}"#,
         ] {
             let refused = runtime.requested_scan(noise.as_bytes()).unwrap_err();
             assert!(refused.to_string().contains("unusable"), "{refused}");

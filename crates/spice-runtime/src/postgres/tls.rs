@@ -17,7 +17,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::error::PostgresError;
 
 /// TLS with a server whose certificate reaches the system's roots and is for the host that was
-/// dialled. Reads files: not for async workers.
+/// dialled. The connector takes rustls' default provider, which is the one that is linked. Reads
+/// files: not for async workers.
 pub(super) fn system_roots() -> Result<MakeRustlsConnect, PostgresError> {
     match MakeRustlsConnect::with_native_certs() {
         Ok((connector, _)) => Ok(connector),

@@ -1,5 +1,6 @@
 //! An S3 store.
 
+use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
@@ -84,6 +85,42 @@ async fn wrong_keys_are_told_and_not_repeated() -> Result<()> {
     Ok(())
 }
 
+/// Of three datasets in one bucket, each asks with its own keys, or with none.
+#[tokio::test]
+async fn datasets_of_one_bucket_share_no_keys() -> Result<()> {
+    let (fixture, server) = lake(&[
+        ("right", "s3://data/cities.csv", "csv"),
+        ("wrong", "s3://data/cities.csv", "csv"),
+        ("public", "s3://data/cities.csv", "csv"),
+    ])
+    .await?;
+    let manifest = fs::read_to_string(fixture.manifest())?;
+    let mut entries = manifest.split("  - name: ");
+    let mut changed = entries.next().unwrap_or_default().to_owned();
+    for entry in entries {
+        let keyless = |line: &&str| !line.contains("s3_key") && !line.contains("s3_secret");
+        let entry = match entry.lines().next() {
+            Some("wrong") => entry.replace("LAKE_SECRET", "OTHER_SECRET"),
+            Some("public") => entry
+                .lines()
+                .filter(keyless)
+                .map(|it| format!("{it}\n"))
+                .collect(),
+            _ => entry.to_owned(),
+        };
+        changed = format!("{changed}  - name: {entry}");
+    }
+    fs::write(fixture.manifest(), changed)?;
+    let mut environment = environment(server.credentials()).to_vec();
+    environment.push(("OTHER_SECRET", "other"));
+    let said = refusal(&fixture, &environment).await?;
+    ensure!(!said.contains("dataset `right`"), "{said}");
+    for dataset in ["dataset `wrong`", "dataset `public`"] {
+        ensure!(said.contains(dataset), "{said}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn objects_that_are_not_there_are_told() -> Result<()> {
     let (fixture, server) = lake(&[
@@ -126,8 +163,8 @@ async fn a_store_that_went_away_fails_queries_and_says_so() -> Result<()> {
 #[tokio::test]
 async fn an_endpoint_without_tls_is_refused_unless_it_is_allowed() -> Result<()> {
     let (fixture, server) = lake(&[("cities", "s3://data/cities.csv", "csv")]).await?;
-    let allowed = std::fs::read_to_string(fixture.manifest())?;
-    std::fs::write(
+    let allowed = fs::read_to_string(fixture.manifest())?;
+    fs::write(
         fixture.manifest(),
         allowed.replace("      allow_http: true\n", ""),
     )?;
@@ -137,7 +174,7 @@ async fn an_endpoint_without_tls_is_refused_unless_it_is_allowed() -> Result<()>
     let hidden = allowed
         .replace("      allow_http: true\n", "")
         .replace(&server.endpoint(), "${env:STORE}");
-    std::fs::write(fixture.manifest(), hidden)?;
+    fs::write(fixture.manifest(), hidden)?;
     let endpoint = server.endpoint();
     let mut environment = environment(server.credentials()).to_vec();
     environment.push(("STORE", &endpoint));
