@@ -25,6 +25,8 @@ use pb::cluster_service_server::ClusterService;
 /// What the cluster service answers from. One per scheduler, shared by its connections.
 pub(crate) struct ClusterServiceState {
     pub(crate) node_id: NodeId,
+    /// Fresh for every start of the process.
+    pub(crate) instance_id: String,
     pub(crate) app: Arc<App>,
     pub(crate) members: Arc<Members>,
     pub(crate) streams: Arc<ControlStreams>,
@@ -141,6 +143,8 @@ impl ClusterServiceState {
                 advertise_address: self.node_id.to_string(),
                 labels: HashMap::new(),
             }],
+            answered_by: self.node_id.to_string(),
+            instance_id: self.instance_id.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod config;
 mod distributor;
 mod guard;
 mod job;
+mod polls;
 mod progress;
 mod reports;
 mod results;
@@ -13,8 +14,8 @@ mod unions;
 use std::sync::Arc;
 
 use ballista_core::JobId;
-use ballista_core::serde::protobuf::ExecutorStoppedParams;
 use ballista_core::serde::protobuf::scheduler_grpc_server::{SchedulerGrpc, SchedulerGrpcServer};
+use ballista_core::serde::protobuf::{ExecutorStoppedParams, PollWorkResult};
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
@@ -29,6 +30,10 @@ use tokio_util::task::TaskTracker;
 use crate::control::ControlStreams;
 use crate::members::Members;
 use guard::GuardedSchedulerGrpc;
+pub(crate) use polls::PollMemory;
+
+/// What an executor is answered when it polls.
+pub(crate) type PollAnswer = Result<PollWorkResult, tonic::Status>;
 
 type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
@@ -78,13 +83,9 @@ impl Engine {
         authorizer: Authorizer,
         members: Arc<Members>,
     ) -> SchedulerGrpcServer<GuardedSchedulerGrpc> {
-        SchedulerGrpcServer::new(GuardedSchedulerGrpc::new(
-            self.server.clone(),
-            authorizer,
-            members,
-        ))
-        .max_decoding_message_size(config::MESSAGE_LIMIT_BYTES)
-        .max_encoding_message_size(config::MESSAGE_LIMIT_BYTES)
+        SchedulerGrpcServer::new(GuardedSchedulerGrpc::new(self.clone(), authorizer, members))
+            .max_decoding_message_size(config::MESSAGE_LIMIT_BYTES)
+            .max_encoding_message_size(config::MESSAGE_LIMIT_BYTES)
     }
 
     /// The way queries enter.

@@ -65,6 +65,7 @@ impl Scheduler {
         .map_err(|source| StartError(Box::new(source)))?;
         let state = Arc::new(ClusterServiceState {
             node_id: options.node_id,
+            instance_id: uuid::Uuid::new_v4().simple().to_string(),
             app: options.app,
             members: members.clone(),
             streams,

@@ -19,6 +19,12 @@ pub(crate) enum Refused {
     Superseded,
     /// This scheduler is shutting down.
     ShuttingDown,
+    /// A later poll of the same executor has been answered.
+    OldPoll,
+    /// The poll is still being worked on.
+    PollUnderWay,
+    /// The work on a poll ended without an answer.
+    PollFailed,
 }
 
 impl From<Denied> for Refused {
@@ -38,6 +44,11 @@ impl From<Refused> for Status {
                 Self::aborted("a newer control stream of this executor took over")
             }
             Refused::ShuttingDown => Self::unavailable("the scheduler is shutting down"),
+            Refused::OldPoll => Self::failed_precondition("a later poll has been answered"),
+            Refused::PollUnderWay => {
+                Self::unavailable("the poll is being worked on; send it again for its answer")
+            }
+            Refused::PollFailed => Self::internal("the poll failed"),
         }
     }
 }
