@@ -13,7 +13,8 @@ use tonic::{Status, Streaming};
 
 use crate::backoff::Backoff;
 use crate::boot::causes;
-use crate::engine::Engine;
+use crate::engine::Worker;
+use crate::links::LinkWatch;
 use pb::cluster_service_client::ClusterServiceClient;
 use pb::executor_control_message::Message as Report;
 use pb::scheduler_control_message::Message as Command;
@@ -24,7 +25,8 @@ pub(crate) struct ControlLink {
     pub(crate) channel: NodeChannel,
     pub(crate) transport: NodeTransport,
     pub(crate) run: ExecutorRun,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Worker,
+    pub(crate) watch: LinkWatch,
 }
 
 type Commands = Streaming<pb::SchedulerControlMessage>;
@@ -47,6 +49,7 @@ impl ControlLink {
                 opened = self.open() => match opened {
                     Ok((reports, commands)) => {
                         backoff.reset();
+                        self.watch.connected();
                         tracing::info!(scheduler = %self.scheduler, "control stream open");
                         self.serve(&reports, commands, &shutdown).await
                     }
@@ -60,6 +63,7 @@ impl ControlLink {
                     tracing::debug!(scheduler = %self.scheduler, "control stream opened again");
                 }
                 End::Broken(error) => {
+                    self.watch.down(&error);
                     tracing::warn!(scheduler = %self.scheduler, %error, "control stream lost, reconnecting");
                 }
             }
@@ -71,6 +75,7 @@ impl ControlLink {
     }
 
     async fn open(&self) -> Result<(Reports, Commands), Status> {
+        self.watch.confirm(&self.channel).await?;
         let (reports, outgoing) = mpsc::channel(REPORT_QUEUE);
         // The first message goes ahead of the call: it is what binds the stream.
         let _ = reports.try_send(self.report(heartbeat()));

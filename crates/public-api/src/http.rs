@@ -25,7 +25,7 @@ mod status;
 
 pub use self::node_info::{
     BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo,
-    NodeRole, OwnCertificate, RootCertificate, Security,
+    NodeRole, OwnCertificate, RootCertificate, SchedulerConnection, Security,
 };
 pub use self::ready::{Readiness, ReadyState};
 

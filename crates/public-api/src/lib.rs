@@ -45,8 +45,8 @@ pub use crate::error::ServeError;
 pub use crate::flight::serve_flight;
 pub use crate::http::{
     BoundListener, HttpState, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription,
-    NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate, Security,
-    serve_http,
+    NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate,
+    SchedulerConnection, Security, serve_http,
 };
 pub use crate::metrics::serve_metrics;
 

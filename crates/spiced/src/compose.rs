@@ -177,6 +177,7 @@ impl Node {
             listeners: self.listeners.bound(),
             started: self.started,
             scheduler: None,
+            links: OnceLock::new(),
             tables: OnceLock::new(),
         }
     }

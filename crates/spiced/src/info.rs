@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use cluster_executor::{LinkState, SchedulerLink, SchedulerLinks};
 use cluster_proto::NodeId;
 use cluster_scheduler::{MemberSummary, Scheduler};
 use cluster_tls::{Credentials, PeerIdentity};
 use public_api::{
     BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo,
-    NodeRole, OwnCertificate, RootCertificate, Security,
+    NodeRole, OwnCertificate, RootCertificate, SchedulerConnection, Security,
 };
 use spice_runtime::Runtime;
 
@@ -22,6 +23,7 @@ pub(crate) struct OwnInfo {
     pub(crate) listeners: Vec<BoundListener>,
     pub(crate) started: Instant,
     pub(crate) scheduler: Option<Scheduler>,
+    pub(crate) links: OnceLock<SchedulerLinks>,
     pub(crate) tables: OnceLock<Arc<Runtime>>,
 }
 
@@ -51,6 +53,7 @@ impl NodeInfo for OwnInfo {
             uptime: self.started.elapsed(),
             security: self.protection.describe(),
             listeners: self.listeners.clone(),
+            schedulers: self.links.get().map(schedulers),
         }
     }
 
@@ -122,6 +125,22 @@ impl Protection {
             Self::NoPort => Security::None,
         }
     }
+}
+
+fn schedulers(links: &SchedulerLinks) -> Vec<SchedulerConnection> {
+    let shown = |link: SchedulerLink| {
+        let reason = match link.state {
+            LinkState::Connected => None,
+            LinkState::Down { reason } => Some(reason),
+        };
+        SchedulerConnection {
+            address: link.address.to_string(),
+            connected: reason.is_none(),
+            lasting: link.lasting,
+            reason,
+        }
+    };
+    links.list().into_iter().map(shown).collect()
 }
 
 fn executor(summary: &MemberSummary) -> Member {

@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     pub(crate) shuffle_write_bytes: Counter<u64, AtomicU64>,
     pub(crate) shuffle_read_remote_bytes: Counter<u64, AtomicU64>,
     pub(crate) active_executors: Gauge<i64, AtomicI64>,
+    pub(crate) scheduler_links: Family<LinkLabels, Gauge<i64, AtomicI64>>,
+    pub(crate) polls_repeated: Counter<u64, AtomicU64>,
 }
 
 /// Which handshakes.
@@ -89,6 +91,12 @@ pub(crate) struct CertificateLabels {
     pub(crate) subject: String,
 }
 
+/// Which links to schedulers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LinkLabels {
+    pub(crate) state: &'static str,
+}
+
 impl Metrics {
     /// The metrics and the registry that shows them.
     pub(crate) fn new() -> (Self, Registry) {
@@ -110,6 +118,8 @@ impl Metrics {
             shuffle_write_bytes: Counter::default(),
             shuffle_read_remote_bytes: Counter::default(),
             active_executors: Gauge::default(),
+            scheduler_links: Family::default(),
+            polls_repeated: Counter::default(),
         };
         let mut registry = Registry::default();
         metrics.register_connections(&mut registry);
@@ -212,6 +222,16 @@ impl Metrics {
             "scheduler_active_executors_count",
             "Executors whose control stream to this scheduler is open",
             self.active_executors.clone(),
+        );
+        registry.register(
+            "executor_scheduler_links",
+            "Schedulers that this executor knows, by whether it works for them now",
+            self.scheduler_links.clone(),
+        );
+        registry.register(
+            "executor_polls_repeated",
+            "Polls that were sent again because no answer came",
+            self.polls_repeated.clone(),
         );
     }
 

@@ -12,7 +12,7 @@ use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
 use cluster_scheduler::SchedulerEvents;
 
-use crate::metrics::Metrics;
+use crate::metrics::{LinkLabels, Metrics};
 use denials::{Caller, Denial};
 use repeats::Repeats;
 
@@ -81,5 +81,20 @@ impl ExecutorEvents for Observer {
         self.metrics
             .shuffle_read_remote_bytes
             .inc_by(report.shuffle_read_remote_bytes);
+    }
+
+    fn schedulers_changed(&self, connected: usize, down: usize) {
+        for (state, links) in [("connected", connected), ("down", down)] {
+            let links = i64::try_from(links).unwrap_or(i64::MAX);
+            let labels = LinkLabels { state };
+            self.metrics
+                .scheduler_links
+                .get_or_create(&labels)
+                .set(links);
+        }
+    }
+
+    fn poll_repeated(&self) {
+        self.metrics.polls_repeated.inc();
     }
 }

@@ -1,5 +1,7 @@
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cluster_executor::{LinkState, SchedulerLinks};
 use cluster_scheduler::Scheduler;
 use public_api::{Readiness, ReadyState};
 use tokio_util::sync::CancellationToken;
@@ -9,6 +11,7 @@ pub(crate) struct NodeReadiness {
     started: AtomicBool,
     stopping: CancellationToken,
     scheduler: Option<Scheduler>,
+    links: OnceLock<SchedulerLinks>,
 }
 
 impl NodeReadiness {
@@ -17,7 +20,14 @@ impl NodeReadiness {
             started: AtomicBool::new(false),
             stopping,
             scheduler,
+            links: OnceLock::new(),
         }
+    }
+
+    /// From now on this node needs one of these schedulers.
+    pub(crate) fn set_links(&self, links: SchedulerLinks) {
+        // Once: a node has one set of schedulers, and keeps the first.
+        let _ = self.links.set(links);
     }
 
     /// Everything that this node does is up.
@@ -35,6 +45,7 @@ impl Readiness for NodeReadiness {
         if self.stopping.is_cancelled() {
             reasons.push("this node is stopping".to_owned());
         }
+        reasons.extend(self.links.get().and_then(no_scheduler));
         if reasons.is_empty() {
             ReadyState::Ready
         } else {
@@ -48,3 +59,21 @@ impl Readiness for NodeReadiness {
             .map(|scheduler| scheduler.executors().len())
     }
 }
+
+/// Why an executor gets no work, if that is so.
+fn no_scheduler(links: &SchedulerLinks) -> Option<String> {
+    if links.connected() > 0 {
+        return None;
+    }
+    let down = links.list().into_iter().take(SCHEDULERS_TOLD);
+    let down: Vec<String> = down
+        .filter_map(|link| match link.state {
+            LinkState::Connected => None,
+            LinkState::Down { reason } => Some(format!("{}: {reason}", link.address)),
+        })
+        .collect();
+    Some(format!("no scheduler is connected ({})", down.join("; ")))
+}
+
+/// The rest is in the status.
+const SCHEDULERS_TOLD: usize = 3;

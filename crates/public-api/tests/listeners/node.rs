@@ -206,6 +206,7 @@ fn described(role: NodeRole, security: Security) -> NodeDescription {
             name: "http",
             address: "127.0.0.1:8090".parse().unwrap(),
         }],
+        schedulers: None,
     }
 }
 

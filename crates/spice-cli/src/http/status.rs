@@ -40,8 +40,22 @@ fn card(status: &Status, now: SystemTime) -> Card {
         let (name, address) = (printable(&listener.name), printable(&listener.address));
         card.row("listens", format!("{address} ({name})"));
     }
+    for scheduler in &status.schedulers {
+        card.row("works for", scheduler.told());
+    }
     security(&mut card, &status.security, now);
     card
+}
+
+impl Scheduler {
+    fn told(&self) -> String {
+        let (address, span) = (printable(&self.address), times::span(self.for_s));
+        if self.connected {
+            return format!("{address}, for {span}");
+        }
+        let reason = or_dash(self.reason.as_deref());
+        format!("{} not {address}, for {span}: {reason}", times::MARK)
+    }
 }
 
 fn security(card: &mut Card, security: &Security, now: SystemTime) {
@@ -87,6 +101,17 @@ struct Status {
     not_ready_reasons: Vec<String>,
     security: Security,
     listeners: Vec<Listener>,
+    /// Executors have some, also older ones that do not say so.
+    #[serde(default)]
+    schedulers: Vec<Scheduler>,
+}
+
+#[derive(Deserialize)]
+struct Scheduler {
+    address: String,
+    connected: bool,
+    for_s: u64,
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]

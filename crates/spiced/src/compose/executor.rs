@@ -54,13 +54,23 @@ pub(super) async fn serve(
             Err(BootError::Stopped) => return Ok(()),
             Err(error) => return Err(described(error)),
         };
-        // Opened once: nobody else sets it.
+        // Opened once: nobody else sets either.
+        let links = executor.links();
         let _ = info.tables.set(executor.runtime());
+        let _ = info.links.set(links.clone());
         announce("internal", &listener);
+        readiness.set_links(links.clone());
         readiness.set_started();
         let datasets = executor.dataset_count();
-        tracing::info!(role = "executor", node = %node_id, datasets, "ready");
-        executor.serve(listener, shutdown).await;
+        let told = async {
+            links.any_connected().await;
+            tracing::info!(role = "executor", node = %node_id, datasets, "ready");
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = executor.serve(listener, shutdown) => {}
+            () = told => {}
+        }
         Ok(())
     };
     servings.push(working.boxed());
