@@ -9,6 +9,7 @@ mod loss;
 mod refusals;
 mod renewal;
 mod rows;
+mod schedulers;
 mod shuffle;
 mod startup;
 mod status;

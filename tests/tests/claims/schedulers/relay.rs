@@ -1,0 +1,174 @@
+//! A relay to a node that swallows what a rule says, and then hangs up on everybody once.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Forwards until it is dropped.
+#[derive(Debug)]
+pub(super) struct Relay {
+    rule: Arc<Mutex<State>>,
+    cuts: watch::Receiver<usize>,
+    _tasks: JoinSet<()>,
+}
+
+/// What gets lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The next large message that the node sends: it leaves the node and does not arrive.
+    Answer,
+    /// What is sent to the node after the next large message that it sends: that arrives, and what
+    /// comes of it does not reach the node.
+    Report,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    armed: Option<Loss>,
+    /// Bytes since then: those that the node sent, and those that were swallowed.
+    sent: usize,
+    swallowed: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    ToNode,
+    FromNode,
+}
+
+/// What to do with some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    Swallow,
+    Cut,
+}
+
+impl Relay {
+    /// Listens on `address` with the port of `node`, and forwards to `node`.
+    pub(super) async fn start(address: IpAddr, node: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind((address, node.port())).await;
+        let listener = listener.with_context(|| format!("no relay at {address}"))?;
+        let rule = Arc::new(Mutex::new(State::default()));
+        let (cut, cuts) = watch::channel(0);
+        let mut tasks = JoinSet::new();
+        tasks.spawn({
+            let rule = rule.clone();
+            async move {
+                let mut connections = JoinSet::new();
+                while let Ok((client, _)) = listener.accept().await {
+                    connections.spawn(forward(client, node, rule.clone(), cut.clone()));
+                }
+            }
+        });
+        Ok(Self {
+            rule,
+            cuts,
+            _tasks: tasks,
+        })
+    }
+
+    /// From now on this gets lost, with the connections that are open then.
+    pub(super) fn lose(&self, loss: Loss) {
+        *self.rule.lock().unwrap_or_else(PoisonError::into_inner) = State {
+            armed: Some(loss),
+            ..State::default()
+        };
+    }
+
+    /// Waits until it has been lost so often.
+    pub(super) async fn has_cut(&self, times: usize) -> Result<()> {
+        let mut cuts = self.cuts.clone();
+        cuts.wait_for(|cuts| *cuts >= times).await?;
+        Ok(())
+    }
+}
+
+impl State {
+    fn judge(&mut self, direction: Direction, bytes: usize) -> Verdict {
+        let Some(loss) = self.armed else {
+            return Verdict::Pass;
+        };
+        let swallow = match (loss, direction) {
+            (Loss::Answer, Direction::FromNode) => true,
+            (Loss::Report, Direction::ToNode) => self.sent >= LARGE,
+            (Loss::Answer, Direction::ToNode) | (Loss::Report, Direction::FromNode) => false,
+        };
+        if !swallow {
+            if direction == Direction::FromNode {
+                self.sent += bytes;
+            }
+            return Verdict::Pass;
+        }
+        self.swallowed += bytes;
+        let enough = match loss {
+            Loss::Answer => LARGE,
+            Loss::Report => SMALL,
+        };
+        if self.swallowed < enough {
+            return Verdict::Swallow;
+        }
+        self.armed = None;
+        Verdict::Cut
+    }
+}
+
+async fn forward(
+    client: TcpStream,
+    node: SocketAddr,
+    rule: Arc<Mutex<State>>,
+    cut: watch::Sender<usize>,
+) {
+    let Ok(node) = TcpStream::connect(node).await else {
+        return;
+    };
+    let mut others_cut = cut.subscribe();
+    let (from_client, to_client) = client.into_split();
+    let (from_node, to_node) = node.into_split();
+    tokio::select! {
+        () = pass((from_client, to_node), Direction::ToNode, &rule, &cut) => {}
+        () = pass((from_node, to_client), Direction::FromNode, &rule, &cut) => {}
+        _ = others_cut.changed() => {}
+    }
+}
+
+/// Passes bytes on until either side ends or the rule says so.
+async fn pass(
+    (mut from, mut to): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
+    direction: Direction,
+    rule: &Mutex<State>,
+    cut: &watch::Sender<usize>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        match judge(rule, direction, length) {
+            Verdict::Swallow => {}
+            Verdict::Cut => {
+                cut.send_modify(|cuts| *cuts += 1);
+                return;
+            }
+            Verdict::Pass => {
+                if to.write_all(&buffer[..length]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn judge(rule: &Mutex<State>, direction: Direction, bytes: usize) -> Verdict {
+    let mut state = rule.lock().unwrap_or_else(PoisonError::into_inner);
+    state.judge(direction, bytes)
+}
+
+/// More than polls without work, hints and pings come to in seconds; a task with its plan and
+/// its settings is larger.
+const LARGE: usize = 4 * 1024;
+
+/// More than pings and window updates; the report of a task is larger.
+const SMALL: usize = 200;
