@@ -5,6 +5,7 @@ mod certificates;
 use anyhow::Result;
 
 use crate::binaries::{self, Profile};
+use crate::suite;
 use crate::workspace::{Workspace, succeed};
 
 /// Builds for release and runs the benchmark of the cluster with `argument`, if there is one.
@@ -17,6 +18,17 @@ pub(crate) fn run(workspace: &Workspace, argument: Option<&str>) -> Result<()> {
         .args(["bench", "--workspace", "--bench", "cluster", "--"])
         .args(argument)
         .env(variable, value);
+    succeed(&mut command)
+}
+
+/// Runs the benchmark of the state that schedulers share with `argument`, if there is one.
+pub(crate) fn state(workspace: &Workspace, argument: Option<&str>) -> Result<()> {
+    let (variable, python) = suite::servers::see_to()?;
+    let mut command = workspace.cargo();
+    command
+        .args(["bench", "--workspace", "--bench", "state", "--"])
+        .args(argument)
+        .env(variable, python);
     succeed(&mut command)
 }
 

@@ -31,6 +31,7 @@ mod man;
 mod minimal_versions;
 mod packages;
 mod public_api;
+mod python;
 mod quickstart;
 mod suite;
 mod tool;
@@ -126,6 +127,9 @@ enum Command {
         /// Measure `spice cluster tls add` against mkcert, cfssl and OpenSSL
         #[arg(long, conflicts_with_all = ["quick", "transport"])]
         certificates: bool,
+        /// Measure what it costs a scheduler to look at the others, as they grow to a hundred
+        #[arg(long, conflicts_with_all = ["certificates", "transport"])]
+        state: bool,
     },
 }
 
@@ -170,10 +174,15 @@ fn run(command: Command) -> Result<()> {
             quick,
             transport,
             certificates,
-        } => match (certificates, transport, quick.then_some("--quick")) {
-            (true, _, _) => bench::certificates(&workspace),
-            (_, true, argument) => bench::transport(&workspace, argument),
-            (_, _, argument) => bench::run(&workspace, argument),
-        },
+            state,
+        } => {
+            let argument = quick.then_some("--quick");
+            match (certificates, transport, state) {
+                (true, _, _) => bench::certificates(&workspace),
+                (_, true, _) => bench::transport(&workspace, argument),
+                (_, _, true) => bench::state(&workspace, argument),
+                _ => bench::run(&workspace, argument),
+            }
+        }
     }
 }

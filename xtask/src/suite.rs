@@ -8,8 +8,12 @@ use anyhow::{Context, Result, ensure};
 use crate::binaries::{self, Profile};
 use crate::workspace::Workspace;
 
-/// Builds the binaries, runs `cargo test`, and closes with one line that sums it up.
+pub(crate) mod servers;
+
+/// Installs the servers that tests start, builds the binaries, runs `cargo test`, and closes with
+/// one line that sums it up.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let (python_variable, python) = servers::see_to()?;
     let directory = binaries::build(workspace, Profile::Dev)?;
     let (variable, value) = binaries::bin_dir_entry(directory);
     let mut child = workspace
@@ -17,6 +21,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         .args(["test", "--workspace"])
         .args(arguments)
         .env(variable, value)
+        .env(python_variable, python)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -4,6 +4,7 @@
 //! scheduler answered, open datasets only from a definition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_proto::NodeId;
@@ -11,7 +12,7 @@ use cluster_proto::pb;
 use cluster_proto::pb::cluster_service_client::ClusterServiceClient;
 use cluster_tls::tonic::{ChannelOptions, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
-use spice_runtime::{Runtime, RuntimeOptions};
+use spice_runtime::{NoSecrets, Runtime, RuntimeOptions};
 use spicepod::App;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -101,7 +102,7 @@ pub(crate) async fn define(
 impl Defined {
     /// Opens every dataset and view.
     pub(crate) async fn open(self, options: RuntimeOptions) -> Result<Opened, BootError> {
-        let runtime = Runtime::open(&self.app, options)
+        let runtime = Runtime::open(&self.app, options, Arc::new(NoSecrets))
             .await
             .map_err(BootError::Datasets)?;
         tracing::info!(digest = self.app.digest(), "application definition opened");

@@ -2,7 +2,6 @@
 
 mod control_stream;
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use crate::control::ControlStreams;
 use crate::engine::Engine;
 use crate::events::SchedulerEvents;
 use crate::members::Members;
+use crate::membership::SchedulerList;
 use crate::status::Refused;
 use pb::cluster_service_server::ClusterService;
 
@@ -27,6 +27,7 @@ pub(crate) struct ClusterServiceState {
     pub(crate) node_id: NodeId,
     /// Fresh for every start of the process.
     pub(crate) instance_id: String,
+    pub(crate) schedulers: SchedulerList,
     pub(crate) app: Arc<App>,
     pub(crate) members: Arc<Members>,
     pub(crate) streams: Arc<ControlStreams>,
@@ -87,7 +88,7 @@ impl ClusterService for GuardedClusterService {
         let permit = self
             .authorizer
             .permit::<method::GetSchedulers, _>(&request)?;
-        Ok(Response::new(self.state.schedulers(&permit)))
+        Ok(Response::new(self.state.live_schedulers(&permit)))
     }
 
     async fn allocate_initial_partitions(
@@ -137,12 +138,14 @@ impl ClusterServiceState {
         }
     }
 
-    fn schedulers(&self, _: &Permit<method::GetSchedulers>) -> pb::GetSchedulersResponse {
+    fn live_schedulers(&self, _: &Permit<method::GetSchedulers>) -> pb::GetSchedulersResponse {
+        let schedulers = self.schedulers.all().into_iter();
+        let schedulers = schedulers.map(|scheduler| pb::Scheduler {
+            advertise_address: scheduler.id.to_string(),
+            labels: scheduler.labels.into_iter().collect(),
+        });
         pb::GetSchedulersResponse {
-            schedulers: vec![pb::Scheduler {
-                advertise_address: self.node_id.to_string(),
-                labels: HashMap::new(),
-            }],
+            schedulers: schedulers.collect(),
             answered_by: self.node_id.to_string(),
             instance_id: self.instance_id.clone(),
         }

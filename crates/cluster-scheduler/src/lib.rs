@@ -6,6 +6,9 @@
 //! a guard. Every method of both has a row in one authorization table, and every handler needs
 //! the permit of its row.
 //!
+//! What the schedulers of a cluster share is in an object store; a [`Membership`] is one
+//! scheduler's place among them, and a [`SchedulerList`] tells who the others are.
+//!
 //! Queries enter through [`Scheduler::distributor`], in process: no client ever speaks to the
 //! internal port.
 
@@ -15,10 +18,17 @@ mod control;
 mod engine;
 mod events;
 mod members;
+mod membership;
 mod scheduler;
+mod state;
 mod status;
 
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use events::SchedulerEvents;
 pub use members::MemberSummary;
+pub use membership::{
+    Access, DEFAULT_MEMBER_TTL, MIN_MEMBER_TTL, Membership, MembershipError, MembershipEvents,
+    MembershipOptions, SchedulerList, SchedulerSummary,
+};
 pub use scheduler::{Scheduler, SchedulerOptions, StartError};
+pub use state::{OpenError, S3Keys, S3Location, StateError, StateLocation, StoreError};

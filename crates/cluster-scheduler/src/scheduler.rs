@@ -20,6 +20,7 @@ use crate::control::ControlStreams;
 use crate::engine::Engine;
 use crate::events::SchedulerEvents;
 use crate::members::{MemberSummary, Members};
+use crate::membership::{SchedulerList, SchedulerSummary};
 
 /// What a scheduler is made from.
 pub struct SchedulerOptions {
@@ -27,6 +28,8 @@ pub struct SchedulerOptions {
     pub node_id: NodeId,
     /// The application that executors are given.
     pub app: Arc<App>,
+    /// The schedulers of the cluster, this one among them.
+    pub schedulers: SchedulerList,
     /// How the internal port is served and executors are dialled.
     pub transport: NodeTransport,
     /// Told of every authorization decision.
@@ -66,6 +69,7 @@ impl Scheduler {
         let state = Arc::new(ClusterServiceState {
             node_id: options.node_id,
             instance_id: uuid::Uuid::new_v4().simple().to_string(),
+            schedulers: options.schedulers,
             app: options.app,
             members: members.clone(),
             streams,
@@ -91,6 +95,16 @@ impl Scheduler {
     /// The executors whose control stream is open.
     pub fn executors(&self) -> Vec<MemberSummary> {
         self.members.connected()
+    }
+
+    /// The schedulers of the cluster that live, in the order of their ids: this one at least.
+    pub fn schedulers(&self) -> Vec<SchedulerSummary> {
+        self.state.schedulers.all()
+    }
+
+    /// The other schedulers of the cluster that live.
+    pub fn peers(&self) -> Vec<SchedulerSummary> {
+        self.state.schedulers.peers()
     }
 
     /// Serves the internal port on `listener` until `shutdown`, then lets running calls end

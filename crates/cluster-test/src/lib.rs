@@ -13,6 +13,7 @@ mod metrics;
 mod node;
 mod pki;
 pub mod quickstart;
+mod servers;
 mod sql;
 pub mod tpch;
 
@@ -24,4 +25,5 @@ pub use log::{Log, LogLine};
 pub use metrics::Metrics;
 pub use node::{Launch, Listener, Node, Signals};
 pub use pki::{Issued, KeyKind, Kind, Leaf, TestPki, Usage};
+pub use servers::{Credentials, PostgresServer, S3Server};
 pub use sql::SqlClient;

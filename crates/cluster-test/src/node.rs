@@ -289,7 +289,7 @@ fn spawn(launch: &Launch) -> Result<Child> {
 }
 
 /// Tokio can only kill, and a crate for a few signals is not worth it: every shell has `kill`.
-async fn send(id: u32, signal: &str) -> Result<()> {
+pub(crate) async fn send(id: u32, signal: &str) -> Result<()> {
     let status = Command::new("sh")
         .args(["-c", "kill -s \"$1\" \"$0\"", &id.to_string(), signal])
         .status()

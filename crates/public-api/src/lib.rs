@@ -7,7 +7,7 @@
 //! ```no_run
 //! # use std::sync::Arc;
 //! # use public_api::{HttpState, NodeInfo, ReadyState, Readiness, serve_http};
-//! # use spice_runtime::{Runtime, RuntimeOptions, SqlEngine};
+//! # use spice_runtime::{NoSecrets, Runtime, RuntimeOptions, SqlEngine};
 //! struct AlwaysReady;
 //!
 //! impl Readiness for AlwaysReady {
@@ -21,7 +21,8 @@
 //! }
 //!
 //! # async fn run(info: Arc<dyn NodeInfo>) -> Result<(), Box<dyn std::error::Error>> {
-//! let runtime = Runtime::open(&spicepod::App::empty(), RuntimeOptions::default()).await?;
+//! let app = spicepod::App::empty();
+//! let runtime = Runtime::open(&app, RuntimeOptions::default(), Arc::new(NoSecrets)).await?;
 //! let state = HttpState {
 //!     sql: Some(SqlEngine::local(Arc::new(runtime))),
 //!     readiness: Arc::new(AlwaysReady),

@@ -96,7 +96,8 @@ mod tests {
     #[tokio::test]
     async fn a_long_union_can_be_planned() {
         let app = spicepod::App::empty();
-        let runtime = crate::Runtime::open(&app, crate::RuntimeOptions::default());
+        let secrets = std::sync::Arc::new(crate::NoSecrets);
+        let runtime = crate::Runtime::open(&app, crate::RuntimeOptions::default(), secrets);
         let engine = crate::SqlEngine::local(std::sync::Arc::new(runtime.await.unwrap()));
         let sql = format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(300));
         let planned = Box::pin(engine.plan(&sql)).await;

@@ -8,10 +8,11 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use futures::TryStreamExt as _;
-//! # use spice_runtime::{QueryError, Runtime, RuntimeOptions, SqlEngine};
+//! # use spice_runtime::{NoSecrets, QueryError, Runtime, RuntimeOptions, SqlEngine};
 //! # let tokio = tokio::runtime::Builder::new_multi_thread().build()?;
 //! # tokio.block_on(async {
-//! let runtime = Runtime::open(&spicepod::App::empty(), RuntimeOptions::default()).await?;
+//! let app = spicepod::App::empty();
+//! let runtime = Runtime::open(&app, RuntimeOptions::default(), Arc::new(NoSecrets)).await?;
 //! let engine = SqlEngine::local(Arc::new(runtime));
 //! let query = engine.plan("SELECT 40 + 2 AS answer").await?;
 //! assert_eq!(query.schema().field(0).name(), "answer");
@@ -29,6 +30,7 @@ mod placement;
 mod probe;
 mod query_error;
 mod runtime;
+mod secrets;
 mod session;
 mod statement;
 mod survey;
@@ -39,5 +41,8 @@ pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
 pub use crate::open_error::{OpenError, OpenFault};
 pub use crate::query_error::QueryError;
 pub use crate::runtime::{Runtime, TableEntry, TableKind};
+pub use crate::secrets::{
+    KubernetesApi, NoSecrets, SecretError, SecretSource, SecretStores, StoreError, expand,
+};
 pub use crate::session::{CATALOG, RuntimeOptions};
 pub use crate::survey::TableState;

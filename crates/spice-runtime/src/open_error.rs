@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use datafusion::error::DataFusionError;
 use spicepod::TableName;
 
+use crate::secrets::SecretError;
+
 /// Why a runtime could not be opened: every fault of every dataset and view.
 ///
 /// `Display` gives one line for each fault with its causes behind it, because a list has no
@@ -99,6 +101,23 @@ pub enum OpenFault {
         dataset: TableName,
         /// Its file or directory.
         path: PathBuf,
+    },
+    /// The source is of a kind that the manifest may name and nothing here reads.
+    #[error("dataset `{dataset}`: the source {from} is not supported by this version yet")]
+    Unsupported {
+        /// The dataset.
+        dataset: TableName,
+        /// Its `from`.
+        from: String,
+    },
+    /// A secret that it takes to get to the data is not to be had.
+    #[error("dataset `{dataset}`")]
+    Secret {
+        /// The dataset.
+        dataset: TableName,
+        /// Which secret, and why not.
+        #[source]
+        source: SecretError,
     },
     /// The query of a view is refused.
     #[error("view `{view}`: {message}")]

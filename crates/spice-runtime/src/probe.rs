@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use spicepod::Dataset;
+use spicepod::{Dataset, FileSource};
 
 use crate::open_error::OpenFault;
 
@@ -15,16 +15,16 @@ pub(crate) enum Located {
     Directory,
 }
 
-/// Check that the data of `dataset` is there. Reads the file system: not for async workers.
-pub(crate) fn probe(dataset: &Dataset) -> Result<Located, OpenFault> {
-    let path = dataset.source().path();
-    let found = fs::metadata(path).map_err(|error| absent(dataset, error))?;
+/// Check that the files of `dataset` are there. Reads the file system: not for async workers.
+pub(crate) fn probe(dataset: &Dataset, source: &FileSource) -> Result<Located, OpenFault> {
+    let path = source.path();
+    let found = fs::metadata(path).map_err(|error| absent(dataset, path, error))?;
     if found.is_file() {
         File::open(path).map_err(|error| unreadable(dataset, path, error))?;
         return Ok(Located::File);
     }
     if found.is_dir() {
-        search(dataset, path)?;
+        search(dataset, source)?;
         return Ok(Located::Directory);
     }
     Err(OpenFault::NotAFile {
@@ -34,8 +34,9 @@ pub(crate) fn probe(dataset: &Dataset) -> Result<Located, OpenFault> {
 }
 
 /// Look for at least one file of the format, and for what would be misread.
-fn search(dataset: &Dataset, directory: &Path) -> Result<(), OpenFault> {
-    let extension = dataset.format().as_str();
+fn search(dataset: &Dataset, source: &FileSource) -> Result<(), OpenFault> {
+    let directory = source.path();
+    let extension = source.format().as_str();
     let suffix = format!(".{extension}");
     let failed = |error| unreadable(dataset, directory, error);
     let mut files = 0_usize;
@@ -65,8 +66,7 @@ fn search(dataset: &Dataset, directory: &Path) -> Result<(), OpenFault> {
     })
 }
 
-fn absent(dataset: &Dataset, error: io::Error) -> OpenFault {
-    let path = dataset.source().path();
+fn absent(dataset: &Dataset, path: &Path, error: io::Error) -> OpenFault {
     if error.kind() == io::ErrorKind::NotFound {
         return OpenFault::Missing {
             dataset: dataset.name().clone(),

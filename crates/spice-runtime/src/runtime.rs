@@ -12,12 +12,13 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::prelude::SessionContext;
 use futures::{StreamExt as _, stream};
-use spicepod::{App, DEFAULT_SCHEMA, Dataset, Source, TableName};
+use spicepod::{App, DEFAULT_SCHEMA, Dataset, FileSource, Source, TableName};
 
 use crate::open_error::{OpenError, OpenFault};
 use crate::placement::{Placement, placement};
 use crate::probe::{Located, probe};
 use crate::query_error::QueryError;
+use crate::secrets::SecretSource;
 use crate::session::{CATALOG, RuntimeOptions};
 use crate::survey::{Survey, TableState};
 use crate::{session, table, views};
@@ -32,16 +33,25 @@ pub struct Runtime {
 
 impl Runtime {
     /// Open everything that `app` declares. All of it is tried, so that the error holds every
-    /// fault; nothing is served unless all of it opened.
+    /// fault; nothing is served unless all of it opened. The secrets that it refers to are taken
+    /// from `secrets`.
     ///
     /// # Errors
     ///
     /// [`OpenError`] with a fault for each dataset or view that cannot be served. A view over a
     /// dataset that has a fault is not reported beside it.
-    pub async fn open(app: &App, options: RuntimeOptions) -> Result<Runtime, OpenError> {
+    pub async fn open(
+        app: &App,
+        options: RuntimeOptions,
+        secrets: Arc<dyn SecretSource>,
+    ) -> Result<Runtime, OpenError> {
         let context = session::open(&options).map_err(engine)?;
         add_schemas(&context, app).map_err(engine)?;
-        let (mut faults, broken) = open_datasets(&context, app.datasets()).await;
+        let opening = Opening {
+            context: &context,
+            secrets: &*secrets,
+        };
+        let (mut faults, broken) = opening.datasets(app.datasets()).await;
         faults.extend(views::create(&context, app.views(), &broken).await);
         if !faults.is_empty() {
             return Err(OpenError { faults });
@@ -97,8 +107,11 @@ impl Runtime {
         locations: &BTreeSet<String>,
     ) -> Result<(), QueryError> {
         for dataset in &self.datasets {
+            let Source::File(file) = dataset.source() else {
+                continue;
+            };
             if table::locations(dataset).any(|it| locations.contains(&it)) {
-                let located = locate(dataset.clone()).await;
+                let located = locate(dataset.clone(), file.clone()).await;
                 located.map_err(|fault| QueryError::Failed(fault.to_string()))?;
             }
         }
@@ -171,40 +184,61 @@ fn add_schemas(context: &SessionContext, app: &App) -> Result<(), DataFusionErro
     Ok(())
 }
 
-/// Register each dataset that opens; give the faults of the others and their names.
-async fn open_datasets(
-    context: &SessionContext,
-    datasets: &[Dataset],
-) -> (Vec<OpenFault>, Vec<TableName>) {
-    let opened = stream::iter(datasets.to_vec())
-        .map(|dataset| async move {
-            let name = dataset.name().clone();
-            (name, open_dataset(context, dataset).await)
-        })
-        .buffered(CONCURRENT_OPENS);
-    let opened: Vec<_> = opened.collect().await;
-    let faulty = opened
-        .into_iter()
-        .filter_map(|(name, result)| result.err().map(|fault| (fault, name)));
-    faulty.unzip()
+/// What it takes to open datasets.
+struct Opening<'a> {
+    context: &'a SessionContext,
+    secrets: &'a dyn SecretSource,
 }
 
-async fn open_dataset(context: &SessionContext, dataset: Dataset) -> Result<(), OpenFault> {
-    let (dataset, located) = locate(dataset).await?;
-    let state = context.state();
-    let table = table::open(&state, &dataset, located).await?;
-    context
-        .register_table(views::reference(dataset.name()), Arc::new(table))
-        .map_err(|source| OpenFault::Engine { source })?;
-    Ok(())
+impl Opening<'_> {
+    /// Register each dataset that opens; give the faults of the others and their names.
+    async fn datasets(&self, datasets: &[Dataset]) -> (Vec<OpenFault>, Vec<TableName>) {
+        let opened = stream::iter(datasets.to_vec())
+            .map(|dataset| async move {
+                let name = dataset.name().clone();
+                (name, self.dataset(dataset).await)
+            })
+            .buffered(CONCURRENT_OPENS);
+        let opened: Vec<_> = opened.collect().await;
+        let faulty = opened
+            .into_iter()
+            .filter_map(|(name, result)| result.err().map(|fault| (fault, name)));
+        faulty.unzip()
+    }
+
+    async fn dataset(&self, dataset: Dataset) -> Result<(), OpenFault> {
+        let file = match dataset.source() {
+            Source::File(file) => file.clone(),
+            Source::S3(_) | Source::Postgres(_) => return Err(self.remote(&dataset).await),
+        };
+        let located = locate(dataset.clone(), file.clone()).await?;
+        let state = self.context.state();
+        let table = table::open(&state, &dataset, &file, located).await?;
+        self.context
+            .register_table(views::reference(dataset.name()), Arc::new(table))
+            .map_err(|source| OpenFault::Engine { source })?;
+        Ok(())
+    }
+
+    /// Why a dataset that is elsewhere cannot be opened. A secret that is not to be had comes
+    /// first: it will be missing in any version.
+    async fn remote(&self, dataset: &Dataset) -> OpenFault {
+        for reference in dataset.secret_references() {
+            if let Err(source) = self.secrets.secret(reference).await {
+                let dataset = dataset.name().clone();
+                return OpenFault::Secret { dataset, source };
+            }
+        }
+        OpenFault::Unsupported {
+            dataset: dataset.name().clone(),
+            from: dataset.source().to_string(),
+        }
+    }
 }
 
 /// Probe off the async workers: a network file system may take its time.
-async fn locate(dataset: Dataset) -> Result<(Dataset, Located), OpenFault> {
-    let probing = tokio::task::spawn_blocking(move || {
-        let located = probe(&dataset)?;
-        Ok((dataset, located))
-    });
+async fn locate(dataset: Dataset, file: FileSource) -> Result<Located, OpenFault> {
+    let probing = tokio::task::spawn_blocking(move || probe(&dataset, &file));
     probing.await.unwrap_or_else(|error| {
         let source = DataFusionError::ExecutionJoin(Box::new(error));
         Err(OpenFault::Engine { source })

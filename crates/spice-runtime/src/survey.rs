@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spicepod::Dataset;
+use spicepod::{Dataset, Source};
 use tokio::sync::Semaphore;
 
 use crate::open_error::with_causes;
@@ -62,7 +62,10 @@ impl Survey {
 fn faults(datasets: &[Dataset]) -> BTreeMap<String, String> {
     let mut faults = BTreeMap::new();
     for dataset in datasets {
-        if let Err(fault) = probe(dataset) {
+        let Source::File(file) = dataset.source() else {
+            continue;
+        };
+        if let Err(fault) = probe(dataset, file) {
             let told = with_causes(&fault);
             faults.extend(table::locations(dataset).map(|place| (place, told.clone())));
         }

@@ -1,5 +1,6 @@
 //! A dataset as a table of the engine.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
@@ -11,7 +12,7 @@ use datafusion::datasource::listing::{
 };
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
-use spicepod::{Dataset, Format};
+use spicepod::{Dataset, FileSource, Format, Source};
 use url::Url;
 
 use crate::open_error::OpenFault;
@@ -21,22 +22,24 @@ use crate::probe::Located;
 pub(crate) async fn open(
     state: &SessionState,
     dataset: &Dataset,
+    source: &FileSource,
     located: Located,
 ) -> Result<ListingTable, OpenFault> {
-    let malformed = |source: DataFusionError| OpenFault::Malformed {
+    let path = source.path();
+    let malformed = |error: DataFusionError| OpenFault::Malformed {
         dataset: dataset.name().clone(),
-        path: dataset.source().path().to_owned(),
-        format: dataset.format().as_str(),
-        source: Box::new(source),
+        path: path.to_owned(),
+        format: source.format().as_str(),
+        source: Box::new(error),
     };
-    let url = location(dataset, located).map_err(malformed)?;
-    let options = listing(state, dataset.format(), located);
+    let url = location(path, located).map_err(malformed)?;
+    let options = listing(state, source.format(), located);
     let schema = options.infer_schema(state, &url).await.map_err(malformed)?;
     let schema = without_views(&schema);
     if schema.fields().is_empty() {
         return Err(OpenFault::NoColumns {
             dataset: dataset.name().clone(),
-            path: dataset.source().path().to_owned(),
+            path: path.to_owned(),
         });
     }
     let config = ListingTableConfig::new(url)
@@ -67,14 +70,17 @@ fn retyped(field: &Field, data_type: DataType) -> FieldRef {
 /// The texts by which the engine may know the place of `dataset`, as a file or a directory.
 pub(crate) fn locations(dataset: &Dataset) -> impl Iterator<Item = String> {
     let kinds = [Located::File, Located::Directory].into_iter();
-    let urls = kinds.filter_map(|located| location(dataset, located).ok());
+    let path = match dataset.source() {
+        Source::File(file) => Some(file.path()),
+        Source::S3(_) | Source::Postgres(_) => None,
+    };
+    let urls = kinds.filter_map(move |located| location(path?, located).ok());
     urls.map(|url| url.as_str().to_owned())
 }
 
 /// The path as a URL; one that ends in a slash is a directory to the engine. Going through
 /// `Url` and not through text keeps `?`, `[` and `%` in file names what they are.
-fn location(dataset: &Dataset, located: Located) -> Result<ListingTableUrl> {
-    let path = dataset.source().path();
+fn location(path: &Path, located: Located) -> Result<ListingTableUrl> {
     let url = match located {
         Located::File => Url::from_file_path(path),
         Located::Directory => Url::from_directory_path(path),

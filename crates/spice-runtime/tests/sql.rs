@@ -16,7 +16,8 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt as _;
 use spice_runtime::{
-    Distributor, OpenFault, QueryError, Runtime, RuntimeOptions, SqlEngine, TableKind,
+    Distributor, NoSecrets, OpenError, OpenFault, QueryError, Runtime, RuntimeOptions, SqlEngine,
+    TableKind,
 };
 use spicepod::App;
 use tempfile::TempDir;
@@ -102,6 +103,21 @@ views:
     assert_eq!(
         tables,
         [orders, view("last"), view("middle"), view("mart.first")]
+    );
+}
+
+#[tokio::test]
+async fn names_the_dataset_and_the_secret_that_is_in_no_store() {
+    let pod = Pod::new();
+    let body = "datasets:
+  - name: t
+    from: s3://lake/t.csv
+    params: {s3_key: '${env:A}', s3_secret: '${env:B}'}
+";
+    let error = open(&pod.app(body)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "dataset `t`: the secret ${env:A} is in no store that it may come from"
     );
 }
 
@@ -277,9 +293,7 @@ async fn gives_away_exactly_the_queries_that_read_a_dataset() {
 views: [{name: v, sql: 'SELECT id FROM orders'}, {name: c, sql: 'SELECT 1 AS one'}]
 ",
     );
-    let runtime = Runtime::open(&app, RuntimeOptions::default())
-        .await
-        .unwrap();
+    let runtime = open(&app).await.unwrap();
     let elsewhere = Arc::new(Elsewhere::default());
     let engine = SqlEngine::distributed(Arc::new(runtime), elsewhere.clone());
 
@@ -412,14 +426,18 @@ impl Pod {
     }
 
     async fn engine(&self, body: &str) -> SqlEngine {
-        let runtime = Runtime::open(&self.app(body), RuntimeOptions::default()).await;
+        let runtime = open(&self.app(body)).await;
         SqlEngine::local(Arc::new(runtime.unwrap()))
     }
 
     async fn faults(&self, body: &str) -> Vec<OpenFault> {
-        let opened = Runtime::open(&self.app(body), RuntimeOptions::default()).await;
+        let opened = open(&self.app(body)).await;
         opened.unwrap_err().faults
     }
+}
+
+async fn open(app: &App) -> Result<Runtime, OpenError> {
+    Runtime::open(app, RuntimeOptions::default(), Arc::new(NoSecrets)).await
 }
 
 /// Counts what it is asked for and answers from the session, so that answers stay right.

@@ -1,6 +1,7 @@
 //! Putting the rooms together: from what was decided to a node that serves.
 
 mod executor;
+mod membership;
 mod plaintext;
 mod public;
 mod reload;
@@ -30,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::observers::Observer;
 use crate::shutdown::{Ended, Signals, until_stopped};
 use crate::work_dir::private_directory;
+use membership::StateSettings;
 
 /// What every role is served with.
 struct Node {
@@ -109,7 +111,8 @@ impl Node {
             RoleConfig::Scheduler { internal, .. } => {
                 let app = material.app.context("the spicepod was not read")?;
                 let internal = self.internal(&internal, material.identity)?;
-                scheduler::serve(self, app, internal).await
+                let state = StateSettings::of(&app, &config.data_dir).await?;
+                scheduler::serve(self, app, internal, state).await
             }
             RoleConfig::Executor {
                 internal,

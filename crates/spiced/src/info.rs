@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use cluster_executor::{LinkState, SchedulerLink, SchedulerLinks};
 use cluster_proto::NodeId;
-use cluster_scheduler::{MemberSummary, Scheduler};
+use cluster_scheduler::{MemberSummary, Scheduler, SchedulerSummary};
 use cluster_tls::{Credentials, PeerIdentity};
 use public_api::{
     BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo,
@@ -58,14 +58,14 @@ impl NodeInfo for OwnInfo {
     }
 
     fn members(&self) -> Option<MemberList> {
-        let executors = match (self.role, &self.scheduler) {
+        let (peers, executors) = match (self.role, &self.scheduler) {
             (NodeRole::Executor, _) => return None,
-            (_, Some(scheduler)) => scheduler.executors(),
-            (_, None) => vec![],
+            (_, Some(scheduler)) => (scheduler.peers(), scheduler.executors()),
+            (_, None) => (vec![], vec![]),
         };
-        let total = executors.len() + 1;
-        let executors = executors.iter().map(executor);
-        let nodes = std::iter::once(self.myself()).chain(executors);
+        let total = 1 + peers.len() + executors.len();
+        let others = peers.iter().map(peer).chain(executors.iter().map(executor));
+        let nodes = std::iter::once(self.myself()).chain(others);
         Some(MemberList {
             nodes: nodes.take(MAX_MEMBERS).collect(),
             total,
@@ -89,7 +89,7 @@ impl OwnInfo {
         Member {
             address: self.node_id.as_ref().map(ToString::to_string),
             role: self.role,
-            version: Some(VERSION),
+            version: Some(VERSION.to_owned()),
             member_for: None,
             last_seen: None,
             task_slots: None,
@@ -141,6 +141,22 @@ fn schedulers(links: &SchedulerLinks) -> Vec<SchedulerConnection> {
         }
     };
     links.list().into_iter().map(shown).collect()
+}
+
+/// Another scheduler, as it told of itself in the shared state. It proves who it is to whoever
+/// dials it, and that was not needed for this.
+fn peer(summary: &SchedulerSummary) -> Member {
+    Member {
+        address: Some(summary.id.to_string()),
+        role: NodeRole::Scheduler,
+        version: Some(summary.version.clone()),
+        member_for: None,
+        last_seen: summary.last_seen,
+        task_slots: None,
+        tasks_active: None,
+        tasks_total: None,
+        certificate: None,
+    }
 }
 
 fn executor(summary: &MemberSummary) -> Member {

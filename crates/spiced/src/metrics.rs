@@ -34,6 +34,15 @@ pub(crate) struct Metrics {
     pub(crate) active_executors: Gauge<i64, AtomicI64>,
     pub(crate) scheduler_links: Family<LinkLabels, Gauge<i64, AtomicI64>>,
     pub(crate) polls_repeated: Counter<u64, AtomicU64>,
+    pub(crate) active_schedulers: Gauge<i64, AtomicI64>,
+    pub(crate) state_reachable: Family<AccessLabels, Gauge<i64, AtomicI64>>,
+    pub(crate) state_duration: Family<AccessLabels, Histogram, fn() -> Histogram>,
+}
+
+/// What the state that schedulers share is reached for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct AccessLabels {
+    pub(crate) access: &'static str,
 }
 
 /// Which handshakes.
@@ -120,11 +129,15 @@ impl Metrics {
             active_executors: Gauge::default(),
             scheduler_links: Family::default(),
             polls_repeated: Counter::default(),
+            active_schedulers: Gauge::default(),
+            state_reachable: Family::default(),
+            state_duration: Family::new_with_constructor(state_durations),
         };
         let mut registry = Registry::default();
         metrics.register_connections(&mut registry);
         metrics.register_security(&mut registry);
         metrics.register_work(&mut registry);
+        metrics.register_state(&mut registry);
         (metrics, registry)
     }
 
@@ -235,6 +248,24 @@ impl Metrics {
         );
     }
 
+    fn register_state(&self, registry: &mut Registry) {
+        registry.register(
+            "scheduler_active_schedulers_count",
+            "Schedulers of the cluster that live, this one included",
+            self.active_schedulers.clone(),
+        );
+        registry.register(
+            "scheduler_state_reachable",
+            "1 while the state that schedulers share can be reached, by what for",
+            self.state_reachable.clone(),
+        );
+        registry.register(
+            "scheduler_state_duration_ms",
+            "How long a heartbeat, or a look at the other schedulers, took, in milliseconds",
+            self.state_duration.clone(),
+        );
+    }
+
     /// Shows when what a snapshot holds expires, and nothing that is no longer in use.
     pub(crate) fn show_expiry(&self, snapshot: &Snapshot) {
         self.certificate_not_after.clear();
@@ -262,4 +293,9 @@ impl Metrics {
             .get_or_create(&labels)
             .set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
+}
+
+/// From a file in the cache of a quarter of a millisecond to a store that takes eight seconds.
+fn state_durations() -> Histogram {
+    Histogram::new(exponential_buckets(0.25, 2.0, 16))
 }

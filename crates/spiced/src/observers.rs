@@ -1,6 +1,7 @@
 //! What the rooms report, as log lines and metrics.
 
 mod denials;
+mod membership;
 mod rejected;
 mod repeats;
 mod tls;

@@ -2,7 +2,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cluster_executor::{LinkState, SchedulerLinks};
-use cluster_scheduler::Scheduler;
+use cluster_scheduler::{Scheduler, SchedulerList};
 use public_api::{Readiness, ReadyState};
 use tokio_util::sync::CancellationToken;
 
@@ -12,15 +12,21 @@ pub(crate) struct NodeReadiness {
     stopping: CancellationToken,
     scheduler: Option<Scheduler>,
     links: OnceLock<SchedulerLinks>,
+    schedulers: Option<SchedulerList>,
 }
 
 impl NodeReadiness {
-    pub(crate) fn new(stopping: CancellationToken, scheduler: Option<Scheduler>) -> Self {
+    pub(crate) fn new(
+        stopping: CancellationToken,
+        scheduler: Option<Scheduler>,
+        schedulers: Option<SchedulerList>,
+    ) -> Self {
         Self {
             started: AtomicBool::new(false),
             stopping,
             scheduler,
             links: OnceLock::new(),
+            schedulers,
         }
     }
 
@@ -46,6 +52,13 @@ impl Readiness for NodeReadiness {
             reasons.push("this node is stopping".to_owned());
         }
         reasons.extend(self.links.get().and_then(no_scheduler));
+        let cut_off = self.schedulers.as_ref().and_then(SchedulerList::cut_off);
+        if let Some(span) = cut_off {
+            reasons.push(format!(
+                "the cluster state has been out of reach for {} s; the log says why",
+                span.as_secs()
+            ));
+        }
         if reasons.is_empty() {
             ReadyState::Ready
         } else {

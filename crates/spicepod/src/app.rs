@@ -1,65 +1,102 @@
 //! What a manifest means once everything in it has been checked.
 
-use std::fmt;
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use crate::error::LoadError;
 use crate::finding::Finding;
 use crate::name::TableName;
+use crate::param::ParamValue;
+use crate::runtime::SchedulerSettings;
+use crate::secret::{SecretReference, SecretStore};
+use crate::source::Source;
 use crate::{canonical, manifest};
 
 /// A validated application: the datasets and views a node serves.
 ///
 /// Only this crate makes one, so whoever holds an `App` may rely on its rules: names are valid
-/// and unique across datasets and views, and file paths are absolute.
+/// and unique across datasets and views, file paths are absolute, and every reference to a
+/// secret names a store of the application. It holds references only, never what they stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct App {
-    name: String,
-    datasets: Vec<Dataset>,
-    views: Vec<View>,
+    parts: Parts,
     digest: String,
     warnings: Vec<Finding>,
 }
 
+/// What an application is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) name: String,
+    pub(crate) secret_stores: Vec<SecretStore>,
+    pub(crate) datasets: Vec<Dataset>,
+    pub(crate) views: Vec<View>,
+    pub(crate) scheduler: SchedulerSettings,
+}
+
 impl App {
-    pub(crate) fn new(
-        name: String,
-        datasets: Vec<Dataset>,
-        views: Vec<View>,
-        warnings: Vec<Finding>,
-    ) -> App {
-        let digest = canonical::digest(&canonical::json(&name, &datasets, &views));
+    pub(crate) fn new(parts: Parts, warnings: Vec<Finding>) -> App {
+        let digest = canonical::digest(&canonical::json(&parts));
         App {
-            name,
-            datasets,
-            views,
+            parts,
             digest,
             warnings,
         }
     }
 
+    pub(crate) fn without_warnings(mut self) -> App {
+        self.warnings.clear();
+        self
+    }
+
     /// An application that serves nothing; SQL without tables still works on it.
     #[must_use]
     pub fn empty() -> App {
-        App::new("spice".to_owned(), Vec::new(), Vec::new(), Vec::new())
+        let parts = Parts {
+            name: "spice".to_owned(),
+            secret_stores: vec![SecretStore::environment()],
+            datasets: Vec::new(),
+            views: Vec::new(),
+            scheduler: SchedulerSettings::default(),
+        };
+        App::new(parts, Vec::new())
     }
 
     /// The manifest's `name`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.parts.name
+    }
+
+    /// The secret stores, in the order of the manifest; the environment where it has none.
+    #[must_use]
+    pub fn secret_stores(&self) -> &[SecretStore] {
+        &self.parts.secret_stores
+    }
+
+    /// Every secret that the application refers to: what a node that serves it may ask for.
+    #[must_use]
+    pub fn secret_references(&self) -> BTreeSet<&SecretReference> {
+        let datasets = self.datasets().iter();
+        datasets.flat_map(Dataset::secret_references).collect()
     }
 
     /// The datasets, in the order of the manifest.
     #[must_use]
     pub fn datasets(&self) -> &[Dataset] {
-        &self.datasets
+        &self.parts.datasets
     }
 
     /// The views, in the order of the manifest; a view may use one that comes later.
     #[must_use]
     pub fn views(&self) -> &[View] {
-        &self.views
+        &self.parts.views
+    }
+
+    /// What the manifest says to the scheduler that reads it. No part of the meaning: neither in
+    /// the digest nor in the JSON.
+    #[must_use]
+    pub fn scheduler(&self) -> &SchedulerSettings {
+        &self.parts.scheduler
     }
 
     /// SHA-256 over [`App::to_json`], as 64 lower-case hexadecimal digits.
@@ -82,7 +119,7 @@ impl App {
     /// every path is absolute. This is what a scheduler hands to its executors.
     #[must_use]
     pub fn to_json(&self) -> String {
-        canonical::json(&self.name, &self.datasets, &self.views)
+        canonical::json(&self.parts)
     }
 
     /// Read what [`App::to_json`] wrote, under the same rules as a manifest.
@@ -102,7 +139,6 @@ impl App {
 pub struct Dataset {
     pub(crate) name: TableName,
     pub(crate) source: Source,
-    pub(crate) format: Format,
 }
 
 impl Dataset {
@@ -112,95 +148,18 @@ impl Dataset {
         &self.name
     }
 
-    /// Where the data is (the manifest's `from`).
+    /// The secrets that it takes to get to the data, in the order of the parameters.
+    pub fn secret_references(&self) -> impl Iterator<Item = &SecretReference> {
+        self.source
+            .params()
+            .into_iter()
+            .flat_map(ParamValue::references)
+    }
+
+    /// Where the data is (the manifest's `from`), and how to read it (its `params`).
     #[must_use]
     pub fn source(&self) -> &Source {
         &self.source
-    }
-
-    /// How the data is encoded, with the options of that encoding.
-    #[must_use]
-    pub fn format(&self) -> &Format {
-        &self.format
-    }
-}
-
-/// Where a dataset's data is. Exhaustive, so that whoever reads data handles a new kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A file, or a directory of files, on the node itself.
-    File {
-        /// Absolute; text, because JSON carries it between machines.
-        path: String,
-    },
-}
-
-impl Source {
-    /// The absolute path of the file or directory.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        match self {
-            Source::File { path } => Path::new(path),
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    /// The `from` of a manifest that means this source.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::File { path } => write!(out, "file:{path}"),
-        }
-    }
-}
-
-/// How a dataset's files are encoded. Exhaustive, so that whoever reads files handles a new one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Format {
-    /// Apache Parquet; the files carry their own schema.
-    Parquet,
-    /// Delimited text; the schema is inferred.
-    Csv(CsvOptions),
-}
-
-impl Format {
-    /// The value of `params.file_format`, which is also the extension (without its dot) that
-    /// files of this format carry in a directory.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Format::Parquet => "parquet",
-            Format::Csv(_) => "csv",
-        }
-    }
-}
-
-/// How to read delimited text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// Whether the first line names the columns (`csv_has_header`, true unless given).
-    pub has_header: bool,
-    /// The byte between two fields (`csv_delimiter`, `,` unless given).
-    pub delimiter: u8,
-    /// The byte around a field that holds delimiters or newlines (`csv_quote`, `"`).
-    pub quote: u8,
-    /// The byte that makes the next one literal (`csv_escape`, none: a quote is doubled).
-    pub escape: Option<u8>,
-    /// How many rows the types of the columns are inferred from
-    /// (`csv_schema_infer_max_records`, 1000).
-    pub schema_infer_max_records: u32,
-}
-
-impl Default for CsvOptions {
-    /// RFC 4180 with a header line.
-    fn default() -> Self {
-        CsvOptions {
-            has_header: true,
-            delimiter: b',',
-            quote: b'"',
-            escape: None,
-            schema_infer_max_records: 1000,
-        }
     }
 }
 

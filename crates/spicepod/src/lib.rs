@@ -13,7 +13,7 @@
 //! )?;
 //! let orders = &app.datasets()[0];
 //! assert_eq!(orders.name().to_string(), "orders");
-//! assert_eq!(orders.source().path(), Path::new("/srv/shop/data/orders.parquet"));
+//! assert_eq!(orders.source().to_string(), "file:/srv/shop/data/orders.parquet");
 //! # Ok::<(), spicepod::LoadError>(())
 //! ```
 
@@ -21,15 +21,25 @@ mod app;
 mod canonical;
 mod error;
 mod finding;
+mod format;
 mod load;
 mod manifest;
 mod name;
 mod node;
+mod param;
+mod runtime;
+mod secret;
 mod section;
+mod source;
 mod suggest;
 
-pub use crate::app::{App, CsvOptions, Dataset, Format, Source, View};
+pub use crate::app::{App, Dataset, View};
 pub use crate::error::LoadError;
 pub use crate::finding::{Finding, Position};
+pub use crate::format::{CsvOptions, Format};
 pub use crate::load::{MANIFEST_NAMES, MAX_MANIFEST_BYTES, load, parse};
 pub use crate::name::{DEFAULT_SCHEMA, InvalidName, RESERVED_SCHEMAS, TableName};
+pub use crate::param::{ParamPart, ParamValue};
+pub use crate::runtime::{S3State, SchedulerSettings, StateLocation};
+pub use crate::secret::{ALL_STORES, InvalidReference, SecretReference, SecretStore, StoreKind};
+pub use crate::source::{FileSource, PostgresSource, S3Auth, S3Source, Source, SslMode};

@@ -3,16 +3,25 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::app::{App, Dataset, View};
+use crate::app::{App, Parts, View};
 use crate::error::LoadError;
 use crate::finding::{Finding, Findings};
 use crate::name::TableName;
 use crate::node::{Node, Value};
+use crate::param::OPENING;
+use crate::secret::ALL_STORES;
 use crate::section::{Cursor, Keys, Section, listed};
 use crate::suggest::nearest;
 
 mod dataset;
-mod source;
+mod format;
+mod location;
+mod param;
+mod path;
+mod postgres;
+mod runtime;
+mod s3;
+mod secrets;
 
 /// Interpret a manifest that was written as YAML.
 ///
@@ -32,7 +41,9 @@ pub(crate) fn from_yaml(text: &str, origin: &Path, base: &Path) -> Result<App, L
 /// Interpret a manifest that another node wrote as JSON.
 pub(crate) fn from_json(json: &str) -> Result<App, LoadError> {
     let value = serde_json::from_str(json).map_err(|source| LoadError::Json { source })?;
-    Reader::new(Findings::new(None), None).read(&Node::from_json(value))
+    let app = Reader::new(Findings::new(None), None).read(&Node::from_json(value))?;
+    // Whoever wrote it has told them, and could say where.
+    Ok(app.without_warnings())
 }
 
 /// The state of one interpretation: what was found, and which names are taken.
@@ -41,6 +52,8 @@ struct Reader<'a> {
     findings: Findings,
     /// Each name with the key path that declared it first.
     names: HashMap<TableName, String>,
+    /// Each secret store that was declared so far.
+    stores: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -49,6 +62,7 @@ impl<'a> Reader<'a> {
             base,
             findings,
             names: HashMap::new(),
+            stores: Vec::new(),
         }
     }
 
@@ -58,9 +72,9 @@ impl<'a> Reader<'a> {
             .findings
             .finish()
             .map_err(|findings| LoadError::Invalid { findings })?;
-        // Without a fault every part was read, so the defaults are never used.
-        let (name, datasets, views) = parts.unwrap_or_default();
-        Ok(App::new(name, datasets, views, warnings))
+        // Without a fault every part was read, so nothing is replaced by the empty one.
+        let app = parts.map_or_else(App::empty, |parts| App::new(parts, warnings));
+        Ok(app)
     }
 
     fn document(&mut self, root: &Cursor<'_>) -> Option<Parts> {
@@ -75,9 +89,18 @@ impl<'a> Reader<'a> {
         let name = section
             .required("name", &mut self.findings)
             .and_then(|name| name.text(&mut self.findings));
+        // First, because the parameters of datasets refer to them.
+        let secret_stores = self.secret_stores(&section);
         let datasets = self.each(&section, "datasets", Reader::dataset);
         let views = self.each(&section, "views", Reader::view);
-        Some((name?.to_owned(), datasets, views))
+        let scheduler = self.scheduler_settings(&section);
+        Some(Parts {
+            name: name?.to_owned(),
+            secret_stores,
+            datasets,
+            views,
+            scheduler,
+        })
     }
 
     fn each<T>(
@@ -96,13 +119,24 @@ impl<'a> Reader<'a> {
     fn view(&mut self, item: &Cursor<'_>) -> Option<View> {
         let section = item.section(VIEW, &mut self.findings)?;
         let name = self.name(&section);
-        let sql = section
-            .required("sql", &mut self.findings)
-            .and_then(|sql| sql.text(&mut self.findings));
+        let sql = self.sql(&section);
         Some(View {
             name: name?,
-            sql: sql?.to_owned(),
+            sql: sql?,
         })
+    }
+
+    fn sql(&mut self, view: &Section<'_>) -> Option<String> {
+        let cursor = view.required("sql", &mut self.findings)?;
+        let sql = cursor.text(&mut self.findings)?;
+        // `${` by itself may be part of a literal; with a store behind it, it is meant.
+        let stores = self.stores.iter().map(String::as_str).chain([ALL_STORES]);
+        let mut references = stores.map(|store| format!("{OPENING}{store}:"));
+        if references.any(|reference| sql.contains(&reference)) {
+            let message = "secret references are for the `params` of datasets only";
+            cursor.fault(&mut self.findings, message);
+        }
+        Some(sql.to_owned())
     }
 
     /// The `name` of a dataset or view, claimed for it.
@@ -140,6 +174,9 @@ impl<'a> Reader<'a> {
 
 /// "`x` is not known": for a value that must be one of a few words.
 fn not_among(text: &str, allowed: &[&str]) -> String {
+    if text.contains(OPENING) {
+        return format!("takes no secret reference; write {}", listed(allowed));
+    }
     match nearest(text, allowed) {
         Some(meant) => format!("`{text}` is not known; did you mean `{meant}`?"),
         None => format!(
@@ -149,12 +186,11 @@ fn not_among(text: &str, allowed: &[&str]) -> String {
     }
 }
 
-/// Name, datasets, views.
-type Parts = (String, Vec<Dataset>, Vec<View>);
-
 const DOCUMENT: Keys = Keys {
-    known: &["version", "kind", "name", "datasets", "views"],
-    later: &["runtime", "secrets", "catalogs", "functions"],
+    known: &[
+        "version", "kind", "name", "runtime", "secrets", "datasets", "views",
+    ],
+    later: &["catalogs", "functions"],
     ignored: &["models", "embeddings", "tools", "evals", "workers", "llms"],
 };
 

@@ -50,6 +50,10 @@ impl<'a> Cursor<'a> {
         findings.fault(&self.path, self.node.position, message.into());
     }
 
+    pub(crate) fn warn(&self, findings: &mut Findings, message: impl Into<String>) {
+        findings.warning(&self.path, self.node.position, message.into());
+    }
+
     /// The text of this node. Surrounding white space is never meant, so it is cut off.
     pub(crate) fn text(&self, findings: &mut Findings) -> Option<&'a str> {
         match &self.node.value {

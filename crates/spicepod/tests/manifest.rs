@@ -19,17 +19,16 @@ fn reads_datasets_and_views_with_their_defaults() {
         .map(|d| d.name().to_string())
         .collect();
     assert_eq!(names, ["orders", "sales.lines"]);
-    assert_eq!(
-        app.datasets()[0].source().path(),
-        Path::new("/srv/shop/data/orders.parquet")
-    );
-    assert_eq!(*app.datasets()[0].format(), Format::Parquet);
+    let orders = app.datasets()[0].source();
+    assert_eq!(orders.to_string(), "file:/srv/shop/data/orders.parquet");
+    assert_eq!(orders.format(), Some(&Format::Parquet));
     let csv = CsvOptions {
         has_header: false,
         delimiter: b'\t',
         ..CsvOptions::default()
     };
-    assert_eq!(*app.datasets()[1].format(), Format::Csv(csv));
+    let lines = app.datasets()[1].source();
+    assert_eq!(lines.format(), Some(&Format::Csv(csv)));
     assert_eq!(app.views()[0].sql(), "SELECT * FROM orders");
 }
 
@@ -84,18 +83,6 @@ fn points_at_the_place_of_each_fault() {
         ),
         ("zebra: 1\n", (4, 1), "zebra", "the keys here are"),
         (
-            "runtime: {}\n",
-            (4, 1),
-            "runtime",
-            "not supported by this version yet",
-        ),
-        (
-            "secrets: []\n",
-            (4, 1),
-            "secrets",
-            "not supported by this version yet",
-        ),
-        (
             "catalogs: []\n",
             (4, 1),
             "catalogs",
@@ -144,16 +131,10 @@ fn points_at_the_place_of_each_fault() {
             "reserved",
         ),
         (
-            "datasets:\n- {name: a, from: 's3://b/a.csv'}\n",
+            "datasets:\n- {name: a, from: 'ftp://b/a.csv'}\n",
             (5, 19),
             "datasets[0].from",
-            "`s3:` are not supported by this version yet",
-        ),
-        (
-            "datasets:\n- {name: a, from: 'postgres:a', params: {file_format: csv}}\n",
-            (5, 19),
-            "datasets[0].from",
-            "`postgres:` are not supported by this version yet",
+            "`ftp:` is no known kind of source",
         ),
         (
             "datasets:\n- {name: a, from: 'file:a.json'}\n",
@@ -257,7 +238,7 @@ kind: Pod
 extra: 1
 datasets:
   - name: a
-    from: s3://bucket/a.parquet
+    from: ftp://host/a.parquet
   - name: a
     from: file:a.csv
     params: {csv_header: true}
@@ -343,7 +324,8 @@ fn loads_a_directory_with_either_name_and_the_file_itself() {
         fs::write(&file, SHOP).unwrap();
         let from_directory = spicepod::load(directory.path()).unwrap();
         let expected = directory.path().join("data/orders.parquet");
-        assert_eq!(from_directory.datasets()[0].source().path(), expected);
+        let source = from_directory.datasets()[0].source().to_string();
+        assert_eq!(source, format!("file:{}", expected.display()));
         assert_eq!(spicepod::load(&file).unwrap(), from_directory);
     }
 }

@@ -1,6 +1,6 @@
 //! Who may call what, through real sockets to real nodes: every method with every role.
 
-mod calls;
+pub(crate) mod calls;
 mod denials;
 mod forgery;
 mod gate;

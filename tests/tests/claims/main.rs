@@ -6,6 +6,7 @@ mod authorization;
 mod dataset;
 mod fixture;
 mod loss;
+mod membership;
 mod refusals;
 mod renewal;
 mod rows;

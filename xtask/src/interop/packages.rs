@@ -1,8 +1,9 @@
 //! The programs of others: where they are missing their packages are installed.
 
 use std::collections::BTreeSet;
-use std::env;
+use std::path::PathBuf;
 use std::process::Command;
+use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 
@@ -36,7 +37,16 @@ fn missing_packages(tools: &Tools, is_installed: impl Fn(&str) -> bool) -> Vec<&
 
 fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    env::split_paths(&path)
+        .chain(apart())
+        .any(|directory| directory.join(program).is_file())
+}
+
+/// Where packages keep programs that nobody is meant to type: those of each PostgreSQL version.
+fn apart() -> impl Iterator<Item = PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter();
+    let versions = versions.flatten().flatten();
+    versions.map(|version| version.path().join("bin"))
 }
 
 /// Installs what is missing where nobody has to be asked for a password, as in a CI container.
@@ -44,14 +54,14 @@ fn install(packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");
     ensure!(
         is_installed("apt-get") && is_root(),
-        "the check against programs of others needs those of {names}: \
+        "this check needs the programs of {names}: \
          on Debian and Ubuntu `sudo apt-get install {names}`"
     );
     eprintln!("installing {names}");
     apt_get(&["update", "--quiet"])?;
     let options = ["install", "--quiet", "--yes", "--no-install-recommends"];
     apt_get(&[&options, packages].concat())
-        .with_context(|| format!("cannot install {names} for the check against other programs"))
+        .with_context(|| format!("cannot install {names}, which this check needs"))
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

@@ -151,7 +151,7 @@ pub struct Member {
     /// What it does.
     pub role: NodeRole,
     /// The version of its program.
-    pub version: Option<&'static str>,
+    pub version: Option<String>,
     /// How long it has been a member, reconnects included.
     #[serde(rename = "member_for_s", serialize_with = "whole_seconds_if_known")]
     pub member_for: Option<Duration>,

@@ -15,7 +15,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionContext;
 use futures::stream::BoxStream;
 use public_api::ServeError;
-use spice_runtime::{Distributor, QueryError, Runtime, RuntimeOptions, SqlEngine};
+use spice_runtime::{Distributor, NoSecrets, QueryError, Runtime, RuntimeOptions, SqlEngine};
 use spicepod::App;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -90,7 +90,7 @@ views: [{name: mart.v, sql: SELECT id FROM t}]
 ";
     let origin = directory.path().join("spicepod.yaml");
     let app: App = spicepod::parse(manifest, &origin).unwrap();
-    let opened = Runtime::open(&app, RuntimeOptions::default()).await;
+    let opened = Runtime::open(&app, RuntimeOptions::default(), Arc::new(NoSecrets)).await;
     (Arc::new(opened.unwrap()), directory)
 }
 

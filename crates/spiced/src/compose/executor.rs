@@ -29,7 +29,7 @@ pub(super) async fn serve(
     let info = Arc::new(node.info(NodeRole::Executor, Some(&internal)));
     let listener = take(&mut node.listeners.internal)?;
     let work_dir = WorkDir::create(&plan.data_dir)?;
-    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None));
+    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None, None));
     // Health is answered from the first moment on; readiness says what is still missing.
     let mut servings = public::serve(&mut node, None, readiness.clone(), info.clone());
     let node_id = internal.node_id.clone();

@@ -2,28 +2,36 @@ use std::sync::Arc;
 
 use cluster_scheduler::{Scheduler, SchedulerOptions};
 use futures::FutureExt;
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use public_api::NodeRole;
-use spice_runtime::{Runtime, SqlEngine};
+use spice_runtime::{NoSecrets, Runtime, SqlEngine};
 use spicepod::App;
 
+use super::membership::{self, Admission, StateSettings};
 use super::{Internal, Node, described, public, take};
 use crate::info::OwnInfo;
 use crate::listeners::announce;
 use crate::readiness::NodeReadiness;
 
 /// Coordinates executors and answers SQL with them.
-pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyhow::Result<()> {
+pub(super) async fn serve(
+    mut node: Node,
+    app: App,
+    internal: Internal,
+    state: StateSettings,
+) -> anyhow::Result<()> {
     let info = node.info(NodeRole::Scheduler, Some(&internal));
     let listener = take(&mut node.listeners.internal)?;
-    let runtime = Runtime::open(&app, node.runtime.clone())
+    let runtime = Runtime::open(&app, node.runtime.clone(), Arc::new(NoSecrets))
         .await
         .map_err(described)?;
     let runtime = Arc::new(runtime);
     let node_id = internal.node_id.clone();
+    let membership = membership::open(&node, &node_id, state).await?;
     let scheduler = Scheduler::start(SchedulerOptions {
         node_id: internal.node_id,
         app: Arc::new(app),
+        schedulers: membership.list(),
         transport: internal.transport,
         decisions: node.observer.clone(),
         events: node.observer.clone(),
@@ -39,17 +47,27 @@ pub(super) async fn serve(mut node: Node, app: App, internal: Internal) -> anyho
     let readiness = Arc::new(NodeReadiness::new(
         node.shutdown.clone(),
         Some(scheduler.clone()),
+        Some(membership.list()),
     ));
     let mut servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
-    announce("internal", &listener);
     let shutdown = node.shutdown.clone();
-    let serving = async move {
-        scheduler.serve(listener, shutdown).await;
+    // Health is answered and SQL without tables too while the id is waited for; executors are not
+    // let in before.
+    let working = async move {
+        let admission = membership::join(&membership, &shutdown).await;
+        if admission.map_err(described)? == Admission::Stopped {
+            membership.leave().await;
+            return Ok(());
+        }
+        announce("internal", &listener);
+        readiness.set_started();
+        tracing::info!(role = "scheduler", node = %node_id, "ready");
+        let serving = scheduler.serve(listener, shutdown.clone()).map(Ok);
+        let belonging = membership.run(shutdown.clone());
+        try_join(serving, belonging).await.map_err(described)?;
         Ok(())
     };
-    servings.push(serving.boxed());
-    readiness.set_started();
-    tracing::info!(role = "scheduler", node = %node_id, "ready");
+    servings.push(working.boxed());
     let served = try_join_all(servings).await;
     node.shutdown.cancel();
     served.map(|_| ())

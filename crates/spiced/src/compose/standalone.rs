@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{Runtime, SqlEngine};
+use spice_runtime::{NoSecrets, Runtime, SqlEngine};
 use spicepod::App;
 
 use super::{Node, described, public};
@@ -11,7 +11,7 @@ use crate::readiness::NodeReadiness;
 
 /// Answers SQL over `app` in this process alone.
 pub(super) async fn serve(mut node: Node, app: App) -> anyhow::Result<()> {
-    let runtime = Runtime::open(&app, node.runtime.clone())
+    let runtime = Runtime::open(&app, node.runtime.clone(), Arc::new(NoSecrets))
         .await
         .map_err(described)?;
     let runtime = Arc::new(runtime);
@@ -19,7 +19,7 @@ pub(super) async fn serve(mut node: Node, app: App) -> anyhow::Result<()> {
         tables: runtime.clone().into(),
         ..node.info(NodeRole::Standalone, None)
     });
-    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None));
+    let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None, None));
     let sql = SqlEngine::local(runtime);
     let servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
     readiness.set_started();

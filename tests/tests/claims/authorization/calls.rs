@@ -20,12 +20,12 @@ use crate::fixture::PATIENCE;
 
 /// A connection with a certificate, or without any protection.
 #[derive(Clone)]
-pub(super) struct Caller(NodeChannel);
+pub(crate) struct Caller(NodeChannel);
 
 impl Caller {
     /// Calls the node at `server`, which must be of role `expected`, as the holder of a
     /// certificate like `leaf`.
-    pub(super) fn new(
+    pub(crate) fn new(
         pki: &TestPki,
         leaf: &Leaf,
         server: SocketAddr,
@@ -59,7 +59,7 @@ impl Caller {
     }
 
     /// The connection, for generated clients.
-    pub(super) fn channel(&self) -> NodeChannel {
+    pub(crate) fn channel(&self) -> NodeChannel {
         self.0.clone()
     }
 

@@ -8,7 +8,8 @@ use cluster_test::{LogLine, TestCluster};
 use super::load::Load;
 use super::numbers::Numbers;
 use super::watched::{
-    PATIENCE, address, has_executors, has_no_files, has_schedulers, tells, uses_all,
+    PATIENCE, address, has_executors, has_no_files, has_schedulers, knows_schedulers, tells,
+    uses_all,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,14 +77,12 @@ async fn who_stands_still_past_its_time_is_passed_over_and_taken_back() {
         event.unwrap();
     }
     for executor in ["executor1", "executor2"] {
-        let scheduler = address(&cluster, "scheduler3").unwrap();
-        let lost = |line: &LogLine| tells(line, "scheduler given up", ("scheduler", &scheduler));
-        cluster
-            .wait_for_event(executor, lost, PATIENCE)
-            .await
-            .unwrap();
+        has_schedulers(&cluster, executor, 2.0).await.unwrap();
     }
     for load in [&first, &second] {
+        knows_schedulers(&cluster, load.scheduler(), 2.0)
+            .await
+            .unwrap();
         load.goes_on(5).await.unwrap();
     }
     for name in ["scheduler3", "executor3"] {
@@ -91,6 +90,9 @@ async fn who_stands_still_past_its_time_is_passed_over_and_taken_back() {
     }
     for scheduler in SCHEDULERS {
         has_executors(&cluster, scheduler, 3.0).await.unwrap();
+    }
+    for scheduler in SCHEDULERS {
+        knows_schedulers(&cluster, scheduler, 3.0).await.unwrap();
     }
     for executor in EXECUTORS {
         has_schedulers(&cluster, executor, 3.0).await.unwrap();
@@ -116,8 +118,12 @@ async fn restart_scheduler(cluster: &mut TestCluster, loads: &[Load; 3], name: &
     cluster.kill(name).await?;
     for load in others() {
         load.goes_on(3).await?;
+        knows_schedulers(cluster, load.scheduler(), 2.0).await?;
     }
     cluster.restart(name).await?;
+    for scheduler in SCHEDULERS {
+        knows_schedulers(cluster, scheduler, 3.0).await?;
+    }
     has_executors(cluster, name, 3.0).await?;
     for load in loads {
         load.goes_on(3).await?;

@@ -10,7 +10,8 @@ use arrow::util::pretty::pretty_format_batches;
 use cluster_test::{ClusterPlan, NodePlan, binary};
 use tempfile::TempDir;
 
-/// The numbers from 0 to 5999, each in the bucket of its last digit, in twelve files.
+/// The numbers from 0 to 5999, each in the bucket of its last digit, in twelve files; and the state
+/// that schedulers over them share.
 #[derive(Debug)]
 pub(super) struct Numbers {
     _directory: TempDir,
@@ -113,4 +114,6 @@ datasets:
     from: file:numbers/
     params:
       file_format: csv
+runtime:
+  scheduler: {state_location: 'file:state', member_ttl: 3s}
 ";

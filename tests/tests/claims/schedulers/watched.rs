@@ -44,6 +44,11 @@ pub(super) async fn has_schedulers(cluster: &TestCluster, node: &str, wanted: f6
     metric_is(cluster, node, (LINKS, "state=\"connected\""), wanted).await
 }
 
+/// Waits until a scheduler knows of so many schedulers, itself included.
+pub(super) async fn knows_schedulers(cluster: &TestCluster, node: &str, wanted: f64) -> Result<()> {
+    metric_is(cluster, node, (MEMBERS, ""), wanted).await
+}
+
 /// Asks a scheduler until each of these executors has run tasks for it.
 pub(super) async fn uses_all(
     cluster: &TestCluster,
@@ -142,4 +147,5 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 const ASKED_MAX: usize = 200;
 
 const EXECUTORS: &str = "scheduler_active_executors_count";
+const MEMBERS: &str = "scheduler_active_schedulers_count";
 const LINKS: &str = "executor_scheduler_links";

@@ -1,0 +1,186 @@
+//! The secret stores of an application, on a node that has them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use spicepod::{ALL_STORES, SecretReference, SecretStore, StoreKind};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::kubernetes::KubernetesApi;
+use super::reading::off_the_workers;
+use super::store_error::StoreError;
+use super::{SecretError, SecretSource, environment, files};
+
+/// The secret stores of an application. Nothing is kept: each secret is read when it is asked
+/// for, so that one which is replaced in its store is replaced here.
+#[derive(Debug)]
+pub struct SecretStores {
+    stores: Vec<SecretStore>,
+    kubernetes: Option<KubernetesApi>,
+    turns: Arc<Semaphore>,
+}
+
+impl SecretStores {
+    /// The stores that an application declares. Nothing is read until a secret is asked for.
+    ///
+    /// `kubernetes` is what stores of that kind ask; see [`KubernetesApi::of_this_pod`].
+    #[must_use]
+    pub fn new(stores: &[SecretStore], kubernetes: Option<KubernetesApi>) -> SecretStores {
+        SecretStores {
+            stores: stores.to_vec(),
+            kubernetes,
+            turns: Arc::new(Semaphore::new(CONCURRENT_READS)),
+        }
+    }
+
+    /// The first of the stores which `reference` means that has the key. A store that cannot be
+    /// asked is not passed over: another one may have an older value.
+    async fn find(&self, reference: &SecretReference) -> Result<Option<SecretString>, StoreError> {
+        let meant = |store: &&SecretStore| {
+            reference.store() == ALL_STORES || reference.store() == store.name()
+        };
+        for store in self.stores.iter().rev().filter(meant) {
+            let lookup = timeout(LOOKUP_LIMIT, self.look_into(store.kind(), reference.key()));
+            let found = lookup.await.map_err(|_| StoreError::Slow {
+                store: store.name().to_owned(),
+                seconds: LOOKUP_LIMIT.as_secs(),
+            })??;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn look_into(
+        &self,
+        kind: &StoreKind,
+        key: &str,
+    ) -> Result<Option<SecretString>, StoreError> {
+        let (turns, name) = (&self.turns, key.to_owned());
+        match kind {
+            StoreKind::Env { file_path } => {
+                let file = file_path.as_ref().map(PathBuf::from);
+                off_the_workers(turns, move || environment::lookup(file.as_ref(), &name)).await
+            }
+            StoreKind::File { directory } => {
+                let directory = PathBuf::from(directory);
+                off_the_workers(turns, move || files::lookup(&directory, &name)).await
+            }
+            StoreKind::Kubernetes { secret } => {
+                let api = self.kubernetes.as_ref().ok_or(StoreError::NoCluster)?;
+                api.lookup(secret, key, turns).await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl SecretSource for SecretStores {
+    async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        match self.find(reference).await {
+            Ok(Some(secret)) => Ok(secret),
+            Ok(None) => Err(SecretError::Absent {
+                reference: reference.clone(),
+            }),
+            Err(source) => Err(SecretError::Unavailable {
+                reference: reference.clone(),
+                source: Box::new(source),
+            }),
+        }
+    }
+}
+
+/// How long one store may take. Whoever asks for a secret waits for it.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How many files are read at once. One that hangs occupies a thread for as long as that lasts.
+const CONCURRENT_READS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::fs;
+    use std::path::Path;
+
+    use secrecy::ExposeSecret as _;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Two directories, of which `second` is declared last.
+    struct Stores {
+        directory: TempDir,
+        stores: SecretStores,
+    }
+
+    impl Stores {
+        fn new() -> Stores {
+            let directory = tempfile::tempdir().unwrap();
+            for name in ["first", "second"] {
+                fs::create_dir(directory.path().join(name)).unwrap();
+            }
+            let manifest = "{version: v1, kind: Spicepod, name: a, secrets: [\
+                {from: 'file:first', name: first}, {from: 'file:second', name: second}]}";
+            let origin = directory.path().join("spicepod.yaml");
+            let app = spicepod::parse(manifest, &origin).unwrap();
+            let stores = SecretStores::new(app.secret_stores(), None);
+            Stores { directory, stores }
+        }
+
+        fn put(&self, place: &str, value: &str) {
+            fs::write(self.directory.path().join(place), value).unwrap();
+        }
+
+        async fn ask(&self, store: &str, key: &str) -> Result<String, SecretError> {
+            let reference = SecretReference::new(store, key).unwrap();
+            let secret = self.stores.secret(&reference).await?;
+            Ok(secret.expose_secret().to_owned())
+        }
+    }
+
+    #[tokio::test]
+    async fn each_store_has_its_own_and_the_last_declared_comes_first() {
+        let stores = Stores::new();
+        stores.put("first/both", "1");
+        stores.put("second/both", "2");
+        stores.put("first/one", "only");
+        assert_eq!(stores.ask("first", "both").await.unwrap(), "1");
+        assert_eq!(stores.ask("second", "both").await.unwrap(), "2");
+        assert_eq!(stores.ask("secrets", "both").await.unwrap(), "2");
+        assert_eq!(stores.ask("secrets", "one").await.unwrap(), "only");
+        for (store, key) in [("second", "one"), ("secrets", "none"), ("third", "both")] {
+            let error = stores.ask(store, key).await.unwrap_err();
+            assert!(matches!(error, SecretError::Absent { .. }), "{error}");
+        }
+        stores.put("second/both", "rotated");
+        assert_eq!(stores.ask("secrets", "both").await.unwrap(), "rotated");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_asked_is_not_passed_over() {
+        let stores = Stores::new();
+        stores.put("first/both", "1");
+        fs::remove_dir(stores.directory.path().join("second")).unwrap();
+        let error = stores.ask("secrets", "both").await.unwrap_err();
+        assert!(matches!(error, SecretError::Unavailable { .. }), "{error}");
+        assert!(error.source().unwrap().to_string().contains("second"));
+        assert_eq!(stores.ask("first", "both").await.unwrap(), "1");
+    }
+
+    #[tokio::test]
+    async fn a_kubernetes_store_outside_a_cluster_says_so() {
+        let manifest = "{version: v1, kind: Spicepod, name: a, \
+            secrets: [{from: 'kubernetes:s', name: k}]}";
+        let app = spicepod::parse(manifest, Path::new("/srv/spicepod.yaml")).unwrap();
+        let stores = SecretStores::new(app.secret_stores(), None);
+        let reference = SecretReference::new("k", "KEY").unwrap();
+        let error = stores.secret(&reference).await.unwrap_err();
+        let cause = error.source().unwrap().to_string();
+        assert!(cause.contains("no Kubernetes pod"), "{cause}");
+    }
+}

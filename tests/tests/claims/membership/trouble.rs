@@ -1,0 +1,83 @@
+//! The state is away for a while.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use cluster_test::{Listener, LogLine, Metrics, Node, http_get, http_post};
+use tokio::time::timeout;
+
+use super::{Cluster, knows_of, listed, said, says};
+use crate::fixture::PATIENCE;
+
+pub(super) const AWAY: &str =
+    "cluster state out of reach, what was seen last stays and it is tried again";
+pub(super) const BACK: &str = "cluster state reached again";
+
+/// Asks until the scheduler is ready, or is not, and gives what it said.
+pub(super) async fn ready_until(scheduler: &Node, status: u16) -> Result<String> {
+    let http = scheduler.address(Listener::Http)?;
+    let asking = async {
+        loop {
+            let reply = http_get(http, "/v1/ready?verbose=true").await?;
+            if reply.status == status {
+                return anyhow::Ok(reply.body);
+            }
+        }
+    };
+    timeout(PATIENCE, asking)
+        .await
+        .context("readiness never changes")?
+}
+
+async fn executor_of(cluster: &Cluster, scheduler: &Node) -> Result<Node> {
+    let executor = cluster.fixture.executor(scheduler).await?;
+    let connected = |line: &LogLine| line.message() == "executor connected";
+    scheduler.log().wait_for(connected, PATIENCE).await?;
+    Ok(executor)
+}
+
+async fn reachable(scheduler: &Node) -> Result<Option<f64>> {
+    let metrics = Metrics::scrape(scheduler.address(Listener::Metrics)?).await?;
+    Ok(metrics.sum("scheduler_state_reachable"))
+}
+
+#[tokio::test]
+async fn schedulers_whose_state_is_away_go_on_with_what_they_have_and_recover_by_themselves()
+-> Result<()> {
+    let cluster = Cluster::in_directory()?;
+    let first = cluster.start("scheduler1").await?;
+    let second = cluster.start("scheduler2").await?;
+    knows_of(&first, 2).await?;
+    knows_of(&second, 2).await?;
+    let _executor = executor_of(&cluster, &first).await?;
+    ensure!(reachable(&first).await? == Some(2.0));
+    let away = cluster.fixture.directory().join("away");
+    fs::rename(cluster.state(), &away)?;
+    says(&first, AWAY).await?;
+    for scheduler in [&first, &second] {
+        let reasons = ready_until(scheduler, 503).await?;
+        ensure!(
+            reasons.contains("cluster state has been out of reach"),
+            "{reasons}"
+        );
+        ensure!(reachable(scheduler).await? == Some(0.0));
+        ensure!(listed(scheduler).await?.len() == 1);
+    }
+    let http = first.address(Listener::Http)?;
+    let answer = http_post(http, "/v1/sql", "SELECT count(*) AS n FROM numbers").await?;
+    ensure!(
+        answer.status == 200 && answer.body.contains('3'),
+        "{answer:?}"
+    );
+    ensure!(!cluster.state().exists());
+
+    fs::rename(&away, cluster.state())?;
+    for scheduler in [&first, &second] {
+        says(scheduler, BACK).await?;
+        ready_until(scheduler, 200).await?;
+        // Being away is nobody's silence.
+        ensure!(!said(scheduler, "scheduler left"));
+        ensure!(listed(scheduler).await?.len() == 1);
+    }
+    Ok(())
+}
