@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
-use ballista_core::serde::protobuf::{PollWorkParams, PollWorkResult};
+use ballista_core::serde::protobuf::{CleanJobDataParams, PollWorkParams, PollWorkResult};
 use cluster_proto::POLL_NUMBER_HEADER;
 use cluster_tls::NodeAddress;
 use cluster_tls::tonic::NodeChannel;
@@ -29,6 +29,7 @@ use tonic::transport::Error;
 use tonic::{Code, Request, Status};
 
 use super::MESSAGE_LIMIT_BYTES;
+use super::jobs::JobFiles;
 use crate::backoff::Backoff;
 use crate::boot::causes;
 use crate::events::ExecutorEvents;
@@ -40,6 +41,8 @@ pub(super) struct PollsOnceOptions {
     pub(super) scheduler: NodeAddress,
     /// The slots of the whole executor: what one scheduler may be told is what all of them leave.
     pub(super) slots: Arc<Semaphore>,
+    /// Told which jobs are over.
+    pub(super) files: Arc<JobFiles>,
     pub(super) events: Arc<dyn ExecutorEvents>,
 }
 
@@ -53,6 +56,7 @@ pub(super) struct PollsOnce {
 struct Shared {
     scheduler: NodeAddress,
     slots: Arc<Semaphore>,
+    files: Arc<JobFiles>,
     events: Arc<dyn ExecutorEvents>,
     /// Of the latest poll. Other calls have none.
     number: AtomicU64,
@@ -65,6 +69,7 @@ impl PollsOnce {
             shared: Arc::new(Shared {
                 scheduler: options.scheduler,
                 slots: options.slots,
+                files: options.files,
                 events: options.events,
                 number: AtomicU64::new(0),
             }),
@@ -86,7 +91,10 @@ impl PollsOnce {
         let mut backoff = Backoff::default();
         loop {
             let status = match self.send(number, poll.clone()).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.note_ends(&answer);
+                    return Ok(answer);
+                }
                 Err(status) if is_lost(&status) => status,
                 Err(status) => return Err(status),
             };
@@ -105,6 +113,14 @@ impl PollsOnce {
         match timeout(ANSWER_LIMIT, client.poll_work(request)).await {
             Ok(answer) => answer.map(tonic::Response::into_inner),
             Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+        }
+    }
+
+    /// Jobs whose files go as a whole; those of which single stages go are still under way.
+    fn note_ends(&self, answer: &PollWorkResult) {
+        let whole = |job: &&CleanJobDataParams| job.remove_stage_ids.is_empty();
+        for job in answer.jobs_to_clean.iter().filter(whole) {
+            self.shared.files.over(&job.job_id);
         }
     }
 

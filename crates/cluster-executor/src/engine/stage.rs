@@ -20,7 +20,7 @@ use datafusion::prelude::SessionConfig;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Parts;
-use super::jobs::RecentJobs;
+use super::jobs::{JobFiles, Writing};
 use super::task_log::{Fill, TaskLog};
 use crate::events::TaskReport;
 
@@ -29,18 +29,18 @@ pub(super) struct ReportingEngine {
     log: Arc<TaskLog>,
     slots: Arc<Semaphore>,
     wake: Arc<Notify>,
-    jobs: Arc<RecentJobs>,
+    files: Arc<JobFiles>,
 }
 
 impl ReportingEngine {
     /// For the poll loop that `wake` wakes.
-    pub(super) fn new(parts: &Parts, wake: &Arc<Notify>, jobs: &Arc<RecentJobs>) -> Self {
+    pub(super) fn new(parts: &Parts, wake: &Arc<Notify>, files: &Arc<JobFiles>) -> Self {
         Self {
             inner: DefaultExecutionEngine::with_client_pool(parts.pool.clone()),
             log: parts.log.clone(),
             slots: parts.slots.clone(),
             wake: wake.clone(),
-            jobs: jobs.clone(),
+            files: files.clone(),
         }
     }
 }
@@ -56,7 +56,7 @@ impl ExecutionEngine for ReportingEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
-        self.jobs.note(&job_id.to_string());
+        let writing = self.files.begin(&job_id.to_string());
         let inner = self.inner.create_query_stage_exec(
             job_id,
             stage_id,
@@ -72,6 +72,7 @@ impl ExecutionEngine for ReportingEngine {
             slots: self.slots.clone(),
             wake: self.wake.clone(),
             running: Mutex::new(None),
+            _writing: writing,
         }))
     }
 }
@@ -84,6 +85,8 @@ struct ReportingStage {
     slots: Arc<Semaphore>,
     wake: Arc<Notify>,
     running: Mutex<Option<Running>>,
+    /// The last to go, after the operators that write.
+    _writing: Writing,
 }
 
 /// A task that has begun.

@@ -22,7 +22,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::sync::{Notify, Semaphore};
 
-use super::jobs::RecentJobs;
+use super::jobs::JobFiles;
 use super::polls::{PollsOnce, PollsOnceOptions};
 use super::stage::ReportingEngine;
 use super::{MESSAGE_LIMIT_BYTES, Parts};
@@ -37,7 +37,7 @@ pub(crate) struct Worker {
     parts: Arc<Parts>,
     executor: Arc<Executor>,
     wake: Arc<Notify>,
-    jobs: Arc<RecentJobs>,
+    files: Arc<JobFiles>,
     scheduler: NodeAddress,
 }
 
@@ -45,8 +45,8 @@ impl Worker {
     pub(super) fn new(parts: Arc<Parts>, run: &ExecutorRun, scheduler: &NodeAddress) -> Self {
         let wake = Arc::new(Notify::new());
         parts.log.wake_when_full(&wake);
-        let jobs = Arc::new(RecentJobs::default());
         let options = &parts.options;
+        let files = JobFiles::new(&options.work_dir);
         let runtime_env = options.runtime_env.clone();
         let transport = options.transport.clone();
         let executor = Executor::new(
@@ -57,12 +57,12 @@ impl Worker {
             Arc::default(),
             Arc::new(LoggingMetricsCollector::default()),
             options.task_slots,
-            Arc::new(ReportingEngine::new(&parts, &wake, &jobs)),
+            Arc::new(ReportingEngine::new(&parts, &wake, &files)),
         );
         Self {
             executor: Arc::new(executor),
             wake,
-            jobs,
+            files,
             scheduler: scheduler.clone(),
             parts,
         }
@@ -79,6 +79,7 @@ impl Worker {
             channel,
             scheduler: self.scheduler.clone(),
             slots: self.parts.slots.clone(),
+            files: self.files.clone(),
             events: options.events.clone(),
         });
         let client = SchedulerGrpcClient::new(channel)
@@ -106,7 +107,7 @@ impl Worker {
 
     /// Removes what the jobs of this worker have left on disk; once nothing polls any more.
     pub(crate) async fn clean_up(&self) {
-        self.jobs.remove_files(&self.parts.options.work_dir).await;
+        self.files.remove().await;
     }
 
     /// Asks for tasks at once instead of at the next interval.
