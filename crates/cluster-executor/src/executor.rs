@@ -139,7 +139,8 @@ impl Executor {
         let gate = self
             .authorizer
             .gate(method_table())
-            .calls_per_peer(FETCHES_PER_PEER);
+            .calls_per_peer(FETCHES_PER_PEER)
+            .answered_within(ANSWER_LIMIT);
         server_builder().add_service(gate.named_layer(shuffle))
     }
 }
@@ -149,6 +150,9 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(4);
 
 /// Fetches in flight end within this after a request to stop, or are cut.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// A fetch is answered when its block begins to flow.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// Blocks that a node asks for at once, until they begin to flow: several for each of its tasks, and
 /// more take turns. With the size of a ticket it bounds what one key can take up: 64 MiB.

@@ -132,7 +132,10 @@ impl Scheduler {
         let engine = self
             .engine
             .service(self.authorizer.clone(), self.members.clone());
-        let gate = self.authorizer.gate(method_table());
+        let gate = self
+            .authorizer
+            .gate(method_table())
+            .answered_within(ANSWER_LIMIT);
         let control_gate = gate.clone().calls_per_peer(CONTROL_CALLS_PER_PEER);
         let engine_gate = gate.calls_per_peer(ENGINE_CALLS_PER_PEER);
         server_builder()
@@ -174,6 +177,10 @@ const CONTROL_CALLS_PER_PEER: usize = 64;
 /// turns. With the size of a message it bounds what one key can take up: 64 MiB as they arrive, and
 /// what reading them makes of it.
 const ENGINE_CALLS_PER_PEER: usize = 4;
+
+/// Calls are answered in milliseconds, and the largest message takes seconds on a slow network. A
+/// control stream is answered when it opens.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// The largest answer is an application definition.
 const ANSWER_LIMIT_BYTES: usize = 16 * 1024 * 1024;

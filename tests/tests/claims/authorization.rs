@@ -10,6 +10,7 @@ mod messages;
 mod ports;
 mod rows;
 mod seats;
+mod slow;
 mod streams;
 mod tickets;
 

@@ -90,7 +90,7 @@ pub(super) const ROOMS: [Room; 13] = [
 ];
 
 /// Crates with a reason to be kept in their room.
-pub(super) const GUARDED: [Guard; 15] = [
+pub(super) const GUARDED: [Guard; 18] = [
     // I1: one room makes TLS configurations.
     Guard {
         crates: "rustls",
@@ -129,7 +129,20 @@ pub(super) const GUARDED: [Guard; 15] = [
     },
     Guard {
         crates: "object_store",
-        rooms: &["spice-runtime", "cluster-scheduler"],
+        rooms: &["spice-runtime", "cluster-scheduler", "cluster-test"],
+    },
+    // What dials others than nodes: data sources, the API of Kubernetes.
+    Guard {
+        crates: "reqwest",
+        rooms: &["spice-runtime"],
+    },
+    Guard {
+        crates: "tokio-postgres*",
+        rooms: &["spice-runtime", "cluster-test"],
+    },
+    Guard {
+        crates: "opentelemetry*",
+        rooms: &["public-api"],
     },
     Guard {
         crates: "arrow-flight",

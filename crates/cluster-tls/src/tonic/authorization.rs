@@ -140,6 +140,9 @@ pub enum Denied {
     UnknownMethod,
     /// The peer may call the method, and has more calls under way than it may have.
     TooManyCalls,
+    /// The peer may call the method, and its call was not answered within the time that one may
+    /// take: its message did not arrive whole, or took too long to deal with.
+    NotInTime,
 }
 
 impl Denied {
@@ -152,6 +155,7 @@ impl Denied {
             Self::UnknownConnection => "unknown_connection",
             Self::UnknownMethod => "unknown_method",
             Self::TooManyCalls => "too_many_calls",
+            Self::NotInTime => "not_in_time",
         }
     }
 }
@@ -166,10 +170,11 @@ impl std::error::Error for Denied {}
 
 impl From<Denied> for Status {
     /// The same constant answer for whatever a peer may not: a prober learns nothing from it. One
-    /// that asks for too much at once may ask again, and is told so.
+    /// that asks for too much at once, or too slowly, may ask again, and is told so.
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::TooManyCalls => Self::resource_exhausted("too many calls at a time"),
+            Denied::NotInTime => Self::deadline_exceeded("the call took too long"),
             _ => Self::permission_denied("permission denied"),
         }
     }

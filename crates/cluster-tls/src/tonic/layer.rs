@@ -6,10 +6,13 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use ::tonic::Status;
 use ::tonic::server::NamedService;
 use http::{Request, Response};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -60,7 +63,14 @@ use super::{Connection, Decision, Decisions, Denied, MethodTable};
 #[derive(Clone)]
 pub struct AuthorizationLayer {
     rules: Arc<Rules>,
+    bounds: Bounds,
+}
+
+/// What one call may take, and all of a peer's together.
+#[derive(Clone, Default)]
+struct Bounds {
     seats: Option<Arc<Seats>>,
+    time: Option<Duration>,
 }
 
 struct Rules {
@@ -95,7 +105,7 @@ impl AuthorizationLayer {
                 decisions,
                 reported,
             }),
-            seats: None,
+            bounds: Bounds::default(),
         }
     }
 
@@ -109,10 +119,26 @@ impl AuthorizationLayer {
     /// identities, callers cannot be told apart and are not counted.
     #[must_use]
     pub fn calls_per_peer(self, calls: usize) -> Self {
-        Self {
+        let bounds = Bounds {
             seats: Some(Arc::new(Seats::new(calls))),
-            ..self
-        }
+            ..self.bounds
+        };
+        Self { bounds, ..self }
+    }
+
+    /// Gives a call this long to be answered, once it has begun; then it is denied with
+    /// `DEADLINE_EXCEEDED`, and what was read of it is let go.
+    ///
+    /// Without this a peer that never ends its message keeps its call, and its seat, for as long as
+    /// its connection lives. A call that is answered by a stream has been answered when the stream
+    /// begins.
+    #[must_use]
+    pub fn answered_within(self, limit: Duration) -> Self {
+        let bounds = Bounds {
+            time: Some(limit),
+            ..self.bounds
+        };
+        Self { bounds, ..self }
     }
 }
 
@@ -131,7 +157,7 @@ impl<S> Layer<S> for AuthorizationLayer {
         Authorized {
             inner,
             rules: Arc::clone(&self.rules),
-            seats: self.seats.clone(),
+            bounds: self.bounds.clone(),
         }
     }
 }
@@ -141,7 +167,7 @@ impl<S> Layer<S> for AuthorizationLayer {
 pub struct Authorized<S> {
     inner: S,
     rules: Arc<Rules>,
-    seats: Option<Arc<Seats>>,
+    bounds: Bounds,
 }
 
 impl<S: Debug> Debug for Authorized<S> {
@@ -179,19 +205,16 @@ where
             let denial = Status::from(denied).into_http();
             return Box::pin(async move { Ok(denial) });
         }
-        match &self.seats {
-            None => Box::pin(self.inner.call(request)),
-            Some(seats) => {
-                let seats = Arc::clone(seats);
-                self.seated(seats, request)
-            }
+        if self.bounds.seats.is_none() && self.bounds.time.is_none() {
+            return Box::pin(self.inner.call(request));
         }
+        self.bounded(request)
     }
 }
 
 impl<S> Authorized<S> {
-    /// Calls once the peer has a call fewer under way than it may.
-    fn seated<B, R>(&mut self, seats: Arc<Seats>, request: Request<B>) -> Answer<R, S::Error>
+    /// Calls once the peer has a call fewer under way than it may, and for no longer than it may.
+    fn bounded<B, R>(&mut self, request: Request<B>) -> Answer<R, S::Error>
     where
         S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -202,23 +225,46 @@ impl<S> Authorized<S> {
         // Ready is the one that was asked, not its clone.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
-        let rules = Arc::clone(&self.rules);
+        let (rules, bounds) = (Arc::clone(&self.rules), self.bounds.clone());
         Box::pin(async move {
-            let peer = request.extensions().get::<Connection>();
-            let peer = peer.and_then(Connection::peer).cloned();
-            let seat = match peer {
-                Some(peer) => seats.take(&peer).await.map(Some),
-                None => Ok(None),
+            let call = Call {
+                connection: request.extensions().get::<Connection>().cloned(),
+                method: rules.method(&request),
             };
-            match seat {
-                Ok(_seat) => inner.call(request).await,
-                Err(denied) => {
-                    rules.report(&request, Err(denied));
-                    Ok(Status::from(denied).into_http())
-                }
+            let _seat = match bounds.seat(&call).await {
+                Ok(seat) => seat,
+                Err(denied) => return Ok(rules.refuse(&call, denied)),
+            };
+            match bounds.in_time(inner.call(request)).await {
+                Ok(answer) => answer,
+                Err(denied) => Ok(rules.refuse(&call, denied)),
             }
         })
     }
+}
+
+impl Bounds {
+    /// A seat, where seats are counted and the peer is somebody.
+    async fn seat(&self, call: &Call) -> Result<Option<OwnedSemaphorePermit>, Denied> {
+        let peer = call.connection.as_ref().and_then(Connection::peer);
+        match (&self.seats, peer) {
+            (Some(seats), Some(peer)) => seats.take(peer).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn in_time<F: Future>(&self, answer: F) -> Result<F::Output, Denied> {
+        match self.time {
+            Some(limit) => timeout(limit, answer).await.map_err(|_| Denied::NotInTime),
+            None => Ok(answer.await),
+        }
+    }
+}
+
+/// What is said of a call when it is denied, also after its request was given away.
+struct Call {
+    connection: Option<Connection>,
+    method: &'static str,
 }
 
 impl Rules {
@@ -233,17 +279,31 @@ impl Rules {
             }
         };
         if outcome.is_err() || self.reported == Reported::All {
-            self.report(request, outcome);
+            self.report(connection, self.method(request), outcome);
         }
         outcome
     }
 
-    fn report<B>(&self, request: &Request<B>, outcome: Result<(), Denied>) {
-        let connection = request.extensions().get::<Connection>();
+    /// A path without a row is a stranger's text, and no name to count by.
+    fn method<B>(&self, request: &Request<B>) -> &'static str {
         let row = self.table.row(request.uri().path());
+        row.map_or(NO_ROW, |(method, _)| method)
+    }
+
+    /// Denies a call that was let through at first.
+    fn refuse<R: Default>(&self, call: &Call, denied: Denied) -> Response<R> {
+        self.report(call.connection.as_ref(), call.method, Err(denied));
+        Status::from(denied).into_http()
+    }
+
+    fn report(
+        &self,
+        connection: Option<&Connection>,
+        method: &'static str,
+        outcome: Result<(), Denied>,
+    ) {
         self.decisions.decided(&Decision {
-            // A path without a row is a stranger's text, and no name to count by.
-            method: row.map_or(NO_ROW, |(method, _)| method),
+            method,
             remote: connection.map(Connection::remote),
             peer: connection.and_then(Connection::peer).map(Arc::as_ref),
             outcome,

@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cluster_tls::danger::plaintext_transport;
@@ -171,6 +172,8 @@ pub(crate) enum Gate {
     Shut,
     /// And with so many seats for each peer.
     Seats(usize),
+    /// And with a seat for each peer, that it may sit on for so long.
+    Seat(Duration),
     Missing,
 }
 
@@ -201,6 +204,10 @@ impl Scene {
             Gate::Shut => server_builder().add_service(layer.layer(reader)),
             Gate::Seats(seats) => {
                 let layer = layer.calls_per_peer(seats);
+                server_builder().add_service(layer.layer(reader))
+            }
+            Gate::Seat(time) => {
+                let layer = layer.calls_per_peer(1).answered_within(time);
                 server_builder().add_service(layer.layer(reader))
             }
             Gate::Missing => server_builder().add_service(reader),

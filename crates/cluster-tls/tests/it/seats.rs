@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cluster_tls::Role;
@@ -141,6 +142,21 @@ async fn a_call_that_gets_no_seat_in_time_is_told_so_and_reported() {
 
     drop(hold);
     assert_eq!(crowd.next().await, Code::Ok);
+    let (code, ..) = call(caller, Take::PATH).await;
+    assert_eq!(code, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_end_in_time_is_given_up_and_its_seat_is_free_again() {
+    let authority = Authority::new("root");
+    let time = Duration::from_secs(1);
+    let server = Scene::new(&node(&authority, "node"), Gate::Seat(time)).await;
+    let caller = channel(&node(&authority, "executor"), server.address, Role::Node);
+    let mut crowd = Crowd::new(caller.clone());
+    let _hold = crowd.hold().await;
+    assert_eq!(crowd.next().await, Code::DeadlineExceeded);
+    let told = server.log.take();
+    assert_eq!(told.last().unwrap(), "/test.Service/Take not_in_time");
     let (code, ..) = call(caller, Take::PATH).await;
     assert_eq!(code, Code::Ok);
 }
