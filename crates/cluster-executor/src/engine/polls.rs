@@ -202,5 +202,5 @@ const POLL_WORK: &str = "/ballista.protobuf.SchedulerGrpc/PollWork";
 /// One byte says whether a message is compressed, four how long it is.
 const FRAME_HEAD_BYTES: usize = 5;
 
-/// A scheduler answers within milliseconds, or says within twenty seconds that it is still at it.
+/// A scheduler answers within milliseconds, or says within fifteen seconds that it is still at it.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);

@@ -138,7 +138,7 @@ impl<A: Clone + Debug + Send + Sync + 'static> PollMemory<A> {
 }
 
 /// A poll takes milliseconds. Who waits longer for one is told so before its own patience ends.
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests;
