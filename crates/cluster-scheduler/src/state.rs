@@ -8,6 +8,7 @@ mod backoff;
 mod change;
 mod cluster;
 mod config;
+mod directory;
 mod document;
 mod error;
 mod file_lock;

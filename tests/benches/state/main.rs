@@ -9,8 +9,6 @@
     reason = "this is a command line program: printing is its output"
 )]
 
-#[path = "../cluster/figures.rs"]
-mod figures;
 mod members;
 
 use std::time::Duration;
@@ -18,8 +16,6 @@ use std::time::Duration;
 use anyhow::Result;
 use cluster_scheduler::{S3Keys, S3Location, StateLocation};
 use cluster_test::S3Server;
-
-use figures::Figures;
 
 fn main() -> Result<()> {
     let looks = if std::env::args().any(|argument| argument == "--quick") {
@@ -58,14 +54,11 @@ async fn measure(looks: usize) -> Result<()> {
 }
 
 fn show(state: &str, count: usize, looks: &[Duration]) {
-    let figures = Figures::new(looks);
-    println!(
-        "{state:10} {count:8} {:7.2} {:7.2} {:7.2} {:7.2}",
-        figures.minimum(),
-        figures.median(),
-        figures.quantile(0.9),
-        figures.maximum(),
-    );
+    let mut sorted: Vec<f64> = looks.iter().map(|it| it.as_secs_f64() * 1000.0).collect();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len() - 1;
+    let [min, median, most, max] = [0, last / 2, last * 9 / 10, last].map(|at| sorted[at]);
+    println!("{state:10} {count:8} {min:7.2} {median:7.2} {most:7.2} {max:7.2}");
 }
 
 fn in_bucket(server: &S3Server, count: usize) -> StateLocation {

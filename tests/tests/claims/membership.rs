@@ -55,7 +55,8 @@ impl Cluster {
 
     /// How a scheduler of this name is started.
     fn launch(&self, name: &str, place: Place) -> Result<Launch> {
-        let leaf = Leaf::new(name).with_role(Role::Scheduler);
+        let names = [name, "localhost", "127.0.0.1", "127.0.0.2"];
+        let leaf = Leaf::new(name).with_role(Role::Scheduler).with_names(names);
         let arguments = NodeArguments {
             role: Role::Scheduler,
             manifest: Some(self.fixture.manifest()),

@@ -1,6 +1,6 @@
 //! What nodes tell about themselves over HTTP, and what `spice` makes of it.
 
-mod command;
+pub(crate) mod command;
 mod datasets;
 mod members;
 

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use thiserror::Error;
 
 use crate::state::{OpenError, StateError};
@@ -35,19 +33,6 @@ pub enum MembershipError {
         id: String,
         /// Who has it.
         holder: String,
-    },
-    /// There is no room.
-    #[error("the cluster has as many schedulers as it can")]
-    Full,
-    /// The holder of the id was neither alive nor dead for too long.
-    #[error("{id} is held by {holder}, which was neither silent nor alive within {} s", after.as_secs())]
-    Undecided {
-        /// The id.
-        id: String,
-        /// Who has it.
-        holder: String,
-        /// How long was waited.
-        after: Duration,
     },
     /// The store did not answer while the node was stopping.
     #[error("the shared state did not answer in time while this scheduler left")]

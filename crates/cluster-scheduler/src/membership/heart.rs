@@ -130,7 +130,7 @@ impl<'a> Heart<'a> {
                 Ok(())
             }
             Joined::Held(holder) => Err(Missed::Superseded(holder)),
-            Joined::Full => Err(Missed::State(self.state.contended(&Key::cluster()))),
+            Joined::Full => Err(Missed::State(self.state.full())),
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) async fn join(own: &Own, state: &ClusterState) -> Result<(), Membersh
         let entering = |document: &mut _| enter(document, &own.entry, over.as_ref());
         let holder = match state.mutate(entering).await? {
             Joined::Member => return Ok(()),
-            Joined::Full => return Err(MembershipError::Full),
+            Joined::Full => return Err(state.full().into()),
             Joined::Held(holder) => holder,
         };
         let reason = wait_for_end(own, state, &holder).await?;

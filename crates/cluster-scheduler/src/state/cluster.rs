@@ -129,6 +129,12 @@ impl ClusterState {
         }
     }
 
+    /// There is no room for another member.
+    pub(crate) fn full(&self) -> StateError {
+        let place = self.place.clone();
+        StateError::Full { place }
+    }
+
     /// Others came first too often.
     pub(crate) fn contended(&self, key: &Key) -> StateError {
         StateError::Contended {

@@ -102,6 +102,15 @@ pub enum StateError {
         #[source]
         source: serde_json::Error,
     },
+    /// The cluster has as many members as it can.
+    #[error(
+        "the cluster at {place} has as many schedulers as it can; the entries of those that ended \
+         go by themselves, so wait, or stop some"
+    )]
+    Full {
+        /// The state's location.
+        place: String,
+    },
     /// Others kept changing the document.
     #[error(
         "{key} at {place} was changed by others {attempts} times in a row while it was to be \

@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
-use cluster_scheduler::{Scheduler, SchedulerOptions};
+use cluster_proto::NodeId;
+use cluster_scheduler::{Membership, Scheduler, SchedulerOptions};
 use futures::FutureExt;
 use futures::future::{try_join, try_join_all};
 use public_api::NodeRole;
 use spice_runtime::{NoSecrets, Runtime, SqlEngine};
 use spicepod::App;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::membership::{self, Admission, StateSettings};
 use super::{Internal, Node, described, public, take};
@@ -50,25 +53,43 @@ pub(super) async fn serve(
         Some(membership.list()),
     ));
     let mut servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
-    let shutdown = node.shutdown.clone();
-    // Health is answered and SQL without tables too while the id is waited for; executors are not
-    // let in before.
-    let working = async move {
-        let admission = membership::join(&membership, &shutdown).await;
-        if admission.map_err(described)? == Admission::Stopped {
-            membership.leave().await;
-            return Ok(());
-        }
-        announce("internal", &listener);
-        readiness.set_started();
-        tracing::info!(role = "scheduler", node = %node_id, "ready");
-        let serving = scheduler.serve(listener, shutdown.clone()).map(Ok);
-        let belonging = membership.run(shutdown.clone());
-        try_join(serving, belonging).await.map_err(described)?;
-        Ok(())
+    let coordination = Coordination {
+        node_id,
+        membership,
+        scheduler,
+        listener,
+        readiness,
     };
-    servings.push(working.boxed());
+    servings.push(coordination.run(node.shutdown.clone()).boxed());
     let served = try_join_all(servings).await;
     node.shutdown.cancel();
     served.map(|_| ())
+}
+
+/// What a scheduler does for others, for as long as it is a member of its cluster.
+struct Coordination {
+    node_id: NodeId,
+    membership: Membership,
+    scheduler: Scheduler,
+    listener: TcpListener,
+    readiness: Arc<NodeReadiness>,
+}
+
+impl Coordination {
+    /// Health is answered, and SQL without tables, while the id is waited for; executors are not
+    /// let in before.
+    async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let admission = membership::join(&self.membership, &shutdown).await;
+        if admission.map_err(described)? == Admission::Stopped {
+            self.membership.leave().await;
+            return Ok(());
+        }
+        announce("internal", &self.listener);
+        self.readiness.set_started();
+        tracing::info!(role = "scheduler", node = %self.node_id, "ready");
+        let serving = self.scheduler.serve(self.listener, shutdown.clone());
+        let belonging = self.membership.run(shutdown.clone());
+        let worked = try_join(serving.map(Ok), belonging).await;
+        worked.map(|_| ()).map_err(described)
+    }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use public_api::NodeRole;
 use spice_runtime::{NoSecrets, Runtime, SqlEngine};
-use spicepod::App;
+use spicepod::{App, SchedulerSettings};
 
 use super::{Node, described, public};
 use crate::info::OwnInfo;
@@ -11,6 +11,9 @@ use crate::readiness::NodeReadiness;
 
 /// Answers SQL over `app` in this process alone.
 pub(super) async fn serve(mut node: Node, app: App) -> anyhow::Result<()> {
+    if *app.scheduler() != SchedulerSettings::default() {
+        tracing::warn!("runtime.scheduler has no effect on a node that is in no cluster");
+    }
     let runtime = Runtime::open(&app, node.runtime.clone(), Arc::new(NoSecrets))
         .await
         .map_err(described)?;

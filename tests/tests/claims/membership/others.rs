@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{Cluster, id, knows_of, listed, said};
 use crate::fixture::PATIENCE;
+use crate::status::command::spice;
 
 #[tokio::test]
 async fn three_schedulers_see_each_other_within_twice_the_ttl() -> Result<()> {
@@ -38,6 +39,8 @@ async fn three_schedulers_see_each_other_within_twice_the_ttl() -> Result<()> {
                 "{other}"
             );
         }
+        let shown = spice(scheduler, &["nodes"]).await?;
+        ensure!(ids.iter().all(|id| shown.stdout.contains(id)), "{shown:?}");
         let metrics = Metrics::scrape(scheduler.address(Listener::Metrics)?).await?;
         let count = metrics.sum("scheduler_active_schedulers_count");
         ensure!(count == Some(3.0), "{count:?}");

@@ -81,3 +81,28 @@ async fn schedulers_whose_state_is_away_go_on_with_what_they_have_and_recover_by
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_document_that_is_damaged_while_schedulers_run_is_told_and_left_and_its_copy_is_used()
+-> Result<()> {
+    let cluster = Cluster::in_directory()?;
+    let first = cluster.start("scheduler1").await?;
+    let second = cluster.start("scheduler2").await?;
+    knows_of(&first, 2).await?;
+    let document = cluster.state().join("cluster.json");
+    let sound = fs::read(&document)?;
+    fs::write(&document, &sound[..sound.len() / 2])?;
+    let told = |line: &LogLine| {
+        line.message() == AWAY && line.raw().contains("is no document of a cluster")
+    };
+    first.log().wait_for(told, PATIENCE).await?;
+    ready_until(&first, 503).await?;
+    ensure!(fs::read(&document)? == sound[..sound.len() / 2]);
+    ensure!(listed(&first).await?.len() == 1);
+
+    fs::write(&document, &sound)?;
+    says(&first, BACK).await?;
+    ready_until(&first, 200).await?;
+    ensure!(!said(&first, "scheduler left") && !said(&second, "scheduler left"));
+    Ok(())
+}

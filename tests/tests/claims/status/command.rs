@@ -11,14 +11,14 @@ use crate::fixture::{Fixture, PATIENCE};
 
 /// How a run of the command ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) code: Option<i32>,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Asks `node`.
-pub(super) async fn spice(node: &Node, arguments: &[&str]) -> Result<Ended> {
+pub(crate) async fn spice(node: &Node, arguments: &[&str]) -> Result<Ended> {
     spice_at(node.address(Listener::Http)?, arguments).await
 }
 
