@@ -20,7 +20,7 @@ pub(super) struct Relay {
 /// What gets lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// The next large message that the node sends: it leaves the node and does not arrive.
+    /// The next large message that the node sends: it leaves the node and does not arrive whole.
     Answer,
     /// What is sent to the node after the next large message that it sends: that arrives, and what
     /// comes of it does not reach the node.
@@ -30,8 +30,9 @@ pub(super) enum Loss {
 #[derive(Debug, Default)]
 struct State {
     armed: Option<Loss>,
-    /// Bytes since then: those that the node sent, and those that were swallowed.
-    sent: usize,
+    /// Whether the node has sent something large since then.
+    answered: bool,
+    /// Bytes that were swallowed since then.
     swallowed: usize,
 }
 
@@ -91,28 +92,28 @@ impl Relay {
 
 impl State {
     fn judge(&mut self, direction: Direction, bytes: usize) -> Verdict {
-        let Some(loss) = self.armed else {
-            return Verdict::Pass;
-        };
-        let swallow = match (loss, direction) {
-            (Loss::Answer, Direction::FromNode) => true,
-            (Loss::Report, Direction::ToNode) => self.sent >= LARGE,
-            (Loss::Answer, Direction::ToNode) | (Loss::Report, Direction::FromNode) => false,
-        };
-        if !swallow {
-            if direction == Direction::FromNode {
-                self.sent += bytes;
+        let large = bytes >= LARGE;
+        match (self.armed, direction) {
+            (None, _) | (Some(Loss::Answer), Direction::ToNode) => Verdict::Pass,
+            // What is small passes: whoever waits for it would ask for nothing more.
+            (Some(Loss::Answer), Direction::FromNode) if !large => Verdict::Pass,
+            (Some(Loss::Answer), Direction::FromNode) => self.cut(),
+            (Some(Loss::Report), Direction::FromNode) => {
+                self.answered |= large;
+                Verdict::Pass
             }
-            return Verdict::Pass;
+            (Some(Loss::Report), Direction::ToNode) if !self.answered => Verdict::Pass,
+            (Some(Loss::Report), Direction::ToNode) => {
+                self.swallowed += bytes;
+                if self.swallowed < SMALL {
+                    return Verdict::Swallow;
+                }
+                self.cut()
+            }
         }
-        self.swallowed += bytes;
-        let enough = match loss {
-            Loss::Answer => LARGE,
-            Loss::Report => SMALL,
-        };
-        if self.swallowed < enough {
-            return Verdict::Swallow;
-        }
+    }
+
+    fn cut(&mut self) -> Verdict {
         self.armed = None;
         Verdict::Cut
     }
@@ -166,9 +167,9 @@ fn judge(rule: &Mutex<State>, direction: Direction, bytes: usize) -> Verdict {
     state.judge(direction, bytes)
 }
 
-/// More than polls without work, hints and pings come to in seconds; a task with its plan and
-/// its settings is larger.
-const LARGE: usize = 4 * 1024;
+/// More than a poll without work, a hint or a ping has; a task with its plan and its settings has
+/// many times as much, and comes in one piece on one machine.
+const LARGE: usize = 2 * 1024;
 
 /// More than pings and window updates; the report of a task is larger.
 const SMALL: usize = 200;
