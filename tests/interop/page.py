@@ -199,14 +199,19 @@ def inside(binaries, readme):
             machines.stop()
 
 
-def main():
-    binaries, page = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+def isolated(inside):
+    """Runs a function where this program has namespaces of its own, and ends with it."""
     if os.environ.get(INSIDE):
-        return inside(binaries, page.read_text())
+        return inside()
     namespaces = ["--user", "--map-root-user", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     again = [sys.executable, *sys.argv]
     ended = subprocess.run(["unshare", *namespaces, *again], env={**os.environ, INSIDE: "1"})
     sys.exit(ended.returncode)
+
+
+def main():
+    binaries, page = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+    isolated(lambda: inside(binaries, page.read_text()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! Programs of others against ours: TLS implementations against cluster-tls, readers of
 //! certificates against the `spice` command, an unmodified Flight SQL client against a real node;
-//! and the pages of the README on two machines.
+//! the pages of the README on two machines, and a cable between them that is pulled.
 
 mod certificates;
 pub(crate) mod packages;
@@ -35,7 +35,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     packages::see_to(&PAGE_TOOLS, &[])?;
     let directory = binaries::build(workspace, Profile::Dev)?;
     flight_sql(workspace, &python, &directory)?;
-    page(workspace, &python, &directory)
+    page(workspace, &python, &directory)?;
+    cut(workspace, &python, &directory)
 }
 
 /// What makes two machines of one.
@@ -53,6 +54,15 @@ fn page(workspace: &Workspace, python: &Path, directory: &Path) -> Result<()> {
         .arg(workspace.root().join("tests/interop/page.py"))
         .arg(directory)
         .arg(workspace.root().join("README.md"));
+    succeed(&mut command)
+}
+
+/// Pulls the cable between a scheduler and one of its executors.
+fn cut(workspace: &Workspace, python: &Path, directory: &Path) -> Result<()> {
+    let mut command = Command::new(python);
+    command
+        .arg(workspace.root().join("tests/interop/cut.py"))
+        .arg(directory);
     succeed(&mut command)
 }
 

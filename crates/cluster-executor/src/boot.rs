@@ -4,6 +4,7 @@
 //! scheduler answered, a way to its secrets only for a definition, open datasets only with that
 //! way: data elsewhere that is opened before its secrets are known is opened without them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,9 +51,6 @@ pub enum BootError {
     /// A dataset of the definition cannot be read on this machine.
     #[error("the datasets of the cluster cannot be opened on this executor")]
     Datasets(#[source] spice_runtime::OpenError),
-    /// The id of this run could not be made.
-    #[error("this executor has no usable id")]
-    Identity(#[source] cluster_proto::InvalidNodeId),
     /// The node was told to stop before it came up.
     #[error("stopped before the application was open")]
     Stopped,
@@ -103,7 +101,7 @@ pub(crate) async fn define(
                         executor: executor.clone(),
                     });
                 }
-                Err(status) => reported.unreachable(scheduler, &status),
+                Err(status) => reported.unreachable(scheduler, &causes(&status)),
             }
         }
         tokio::select! {
@@ -176,20 +174,23 @@ pub(crate) fn read(
 
 /// What was said about unreachable schedulers: the same trouble is worth one warning.
 #[derive(Default)]
-struct Reported {
-    last: Option<String>,
+pub(crate) struct Reported {
+    last: BTreeMap<NodeAddress, String>,
 }
 
 impl Reported {
-    fn unreachable(&mut self, scheduler: &NodeAddress, status: &Status) {
-        let error = causes(status);
-        let line = format!("{scheduler} {error}");
-        if self.last.as_ref() == Some(&line) {
+    pub(crate) fn unreachable(&mut self, scheduler: &NodeAddress, error: &str) {
+        if self.last.get(scheduler).is_some_and(|last| last == error) {
             tracing::debug!(%scheduler, error, "scheduler still not reached");
             return;
         }
         tracing::warn!(%scheduler, error, hint = LOOK_THERE, "scheduler not reached, trying on");
-        self.last = Some(line);
+        self.last.insert(scheduler.clone(), error.to_owned());
+    }
+
+    /// Its next trouble is worth a warning again.
+    pub(crate) fn reached(&mut self, scheduler: &NodeAddress) {
+        self.last.remove(scheduler);
     }
 }
 

@@ -19,7 +19,8 @@ use tonic::{Status, Streaming};
 use crate::apps::OpenApps;
 use crate::backoff::Backoff;
 use crate::boot::causes;
-use crate::engine::Engine;
+use crate::engine::Worker;
+use crate::links::LinkWatch;
 use crate::metrics::MetricsSource;
 use commands::{Commands, loaded};
 use pb::cluster_service_client::ClusterServiceClient;
@@ -31,7 +32,8 @@ pub(crate) struct ControlLink {
     pub(crate) channel: NodeChannel,
     pub(crate) transport: NodeTransport,
     pub(crate) run: ExecutorRun,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Worker,
+    pub(crate) watch: LinkWatch,
     pub(crate) apps: Arc<OpenApps>,
     pub(crate) metrics: Arc<dyn MetricsSource>,
     /// Cancelled when this executor is to take no further tasks, before it is told to leave.
@@ -51,24 +53,21 @@ enum End {
 
 impl ControlLink {
     /// Opens the stream, and again whenever it breaks, until `shutdown`; then says farewell.
-    pub(crate) async fn keep(self, shutdown: CancellationToken) {
+    pub(crate) async fn keep(&self, shutdown: CancellationToken) {
         let mut commands = Commands::new(
             self.scheduler.clone(),
             self.engine.clone(),
             self.apps.clone(),
             self.metrics.clone(),
         );
-        self.keep_for(&mut commands, shutdown).await;
-        self.apps.leave(&self.scheduler);
-    }
-
-    async fn keep_for(&self, commands: &mut Commands, shutdown: CancellationToken) {
+        let commands = &mut commands;
         let mut backoff = Backoff::default();
         loop {
             let end = tokio::select! {
                 opened = self.open() => match opened {
                     Ok((reports, incoming)) => {
                         backoff.reset();
+                        self.watch.connected();
                         tracing::info!(scheduler = %self.scheduler, "control stream open");
                         let mut stream = Stream { link: self, reports, incoming };
                         stream.serve(commands, &shutdown).await
@@ -83,6 +82,7 @@ impl ControlLink {
                     tracing::debug!(scheduler = %self.scheduler, "control stream opened again");
                 }
                 End::Broken(error) => {
+                    self.watch.down(&error);
                     tracing::warn!(scheduler = %self.scheduler, %error, "control stream lost, reconnecting");
                 }
             }
@@ -94,6 +94,7 @@ impl ControlLink {
     }
 
     async fn open(&self) -> Result<(Reports, Incoming), Status> {
+        self.watch.confirm(&self.channel).await?;
         let (reports, outgoing) = mpsc::channel(REPORT_QUEUE);
         // The first message goes ahead of the call: it is what binds the stream. What is open here
         // is said again on every stream, or one that broke at the wrong moment would leave the

@@ -5,6 +5,12 @@ pub trait ExecutorEvents: Send + Sync + 'static {
 
     /// A task ended, one way or the other; every start has exactly one end.
     fn task_finished(&self, report: &TaskReport);
+
+    /// This executor works for `connected` schedulers now; `down` more are known.
+    fn schedulers_changed(&self, connected: usize, down: usize);
+
+    /// A poll is sent again because its connection broke before the answer was here.
+    fn poll_repeated(&self);
 }
 
 /// What one task did.

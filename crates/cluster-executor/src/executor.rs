@@ -2,9 +2,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_proto::{ExecutorRun, NodeId};
-use cluster_tls::tonic::{Authorizer, ChannelOptions, Decisions, NodeTransport, server_builder};
-use cluster_tls::{NodeAddress, Role};
+use cluster_proto::NodeId;
+use cluster_tls::NodeAddress;
+use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport, server_builder};
 use spice_runtime::{CurrentRuntime, RuntimeOptions};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -16,16 +16,16 @@ use tonic::transport::server::Router;
 use crate::apps::{AppOptions, OpenApps};
 use crate::authorization::method_table;
 use crate::boot::{self, BootError};
-use crate::control::ControlLink;
 use crate::engine::{Engine, EngineOptions};
 use crate::events::ExecutorEvents;
+use crate::links::{LinkParts, Membership, SchedulerLinks};
 use crate::metrics::MetricsSource;
 
 /// What an executor is made from.
 pub struct ExecutorOptions {
     /// The address that other nodes reach this executor's internal port at.
     pub node_id: NodeId,
-    /// Schedulers to work for; at least one.
+    /// Where to ask for schedulers to work for; at least one.
     pub schedulers: Vec<NodeAddress>,
     /// How the internal port is served and other nodes are dialled.
     pub transport: NodeTransport,
@@ -45,8 +45,8 @@ pub struct ExecutorOptions {
 
 /// An executor whose datasets are open: it may take tasks.
 pub struct Executor {
-    run: ExecutorRun,
-    schedulers: Vec<NodeAddress>,
+    node_id: NodeId,
+    links: SchedulerLinks,
     transport: NodeTransport,
     authorizer: Authorizer,
     apps: Arc<OpenApps>,
@@ -85,10 +85,8 @@ impl Executor {
             () = shutdown.cancelled() => return Err(BootError::Stopped),
         };
         let apps = Arc::new(OpenApps::new(apps, opened));
-        let mark = uuid::Uuid::new_v4().simple().to_string();
-        let run = ExecutorRun::new(options.node_id, &mark).map_err(BootError::Identity)?;
+        let links = SchedulerLinks::new(&options.schedulers, options.events.clone());
         let engine = Engine::new(EngineOptions {
-            run: run.clone(),
             task_slots: options.task_slots,
             work_dir: options.work_dir,
             transport: options.transport.clone(),
@@ -96,8 +94,8 @@ impl Executor {
             events: options.events,
         });
         Ok(Self {
-            run,
-            schedulers: options.schedulers,
+            node_id: options.node_id,
+            links,
             transport: options.transport,
             authorizer: Authorizer::new(options.decisions),
             apps,
@@ -116,17 +114,27 @@ impl Executor {
         self.apps.current()
     }
 
+    /// The schedulers that this executor works for, as they come and go.
+    pub fn links(&self) -> SchedulerLinks {
+        self.links.clone()
+    }
+
     /// Serves shuffle blocks on `listener`, takes tasks and keeps control streams, until
     /// `shutdown`. It then takes no further tasks and gives queries that use it some time to end;
     /// announces its end to every scheduler, so that they hand what is left to others at once;
     /// and ends.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let links = TaskTracker::new();
-        let stop_links = CancellationToken::new();
-        let draining = shutdown.child_token();
-        for scheduler in &self.schedulers {
-            self.link(scheduler, &links, (&draining, &stop_links));
-        }
+        let parts = LinkParts {
+            node_id: self.node_id.clone(),
+            transport: self.transport.clone(),
+            engine: self.engine.clone(),
+            apps: self.apps.clone(),
+            metrics: self.metrics.clone(),
+            draining: shutdown.child_token(),
+            links: self.links.clone(),
+        };
+        links.spawn(Membership::new(parts, links.clone()).keep());
         links.close();
         let stop_server = CancellationToken::new();
         let stop = stop_server.clone().cancelled_owned();
@@ -136,7 +144,7 @@ impl Executor {
             if timeout(DRAIN_LIMIT, self.engine.drained()).await.is_err() {
                 tracing::warn!("queries still use this executor, their tasks go to others");
             }
-            stop_links.cancel();
+            self.links.stop();
             if timeout(FAREWELL_LIMIT, links.wait()).await.is_err() {
                 tracing::warn!("schedulers not told of the end in time");
             }
@@ -147,38 +155,7 @@ impl Executor {
             () = server => {}
             () = farewell => {}
         }
-        stop_links.cancel();
-    }
-
-    /// Works for one scheduler: one channel, one poll loop, one control stream.
-    fn link(
-        &self,
-        scheduler: &NodeAddress,
-        links: &TaskTracker,
-        (draining, stop): (&CancellationToken, &CancellationToken),
-    ) {
-        let channel =
-            self.transport
-                .channel(scheduler, Role::Scheduler, &ChannelOptions::default());
-        let control = ControlLink {
-            scheduler: scheduler.clone(),
-            channel: channel.clone(),
-            transport: self.transport.clone(),
-            run: self.run.clone(),
-            engine: self.engine.clone(),
-            apps: self.apps.clone(),
-            metrics: self.metrics.clone(),
-            draining: draining.clone(),
-        };
-        links.spawn(control.keep(stop.clone()));
-        let engine = self.engine.clone();
-        let stop = stop.clone();
-        links.spawn(async move {
-            tokio::select! {
-                () = engine.poll(channel) => {}
-                () = stop.cancelled() => {}
-            }
-        });
+        self.links.stop();
     }
 
     fn router(&self) -> Router {

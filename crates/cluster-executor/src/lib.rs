@@ -2,9 +2,9 @@
 //!
 //! [`Executor::boot`] needs nothing but the address of a scheduler and a transport: it asks
 //! for the application definition, opens its datasets, and only then can be [served](Executor::serve).
-//! While served it polls each scheduler for tasks, keeps a control stream to each, and hands
-//! shuffle blocks to the other members over Arrow Flight on its own internal port, behind the
-//! same kind of authorization table that the scheduler has.
+//! While served it learns who the schedulers are, polls each for tasks, keeps a control stream to
+//! each, and hands shuffle blocks to the other members over Arrow Flight on its own internal port,
+//! behind the same kind of authorization table that the scheduler has.
 
 mod apps;
 mod authorization;
@@ -14,6 +14,7 @@ mod control;
 mod engine;
 mod events;
 mod executor;
+mod links;
 mod metrics;
 mod secrets;
 
@@ -21,4 +22,5 @@ pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use boot::BootError;
 pub use events::{ExecutorEvents, TaskReport};
 pub use executor::{Executor, ExecutorOptions};
+pub use links::{LinkState, SchedulerLink, SchedulerLinks};
 pub use metrics::MetricsSource;

@@ -82,11 +82,12 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// One run of an executor: its id and a mark that is fresh for every start of the process,
-/// `host:port#mark`.
+/// One run of an executor: its id and a mark that is fresh for every start of its work for one
+/// scheduler, `host:port#mark`.
 ///
 /// Tasks are given to a run, not to an address: a process that comes back at the same address
-/// knows nothing of the tasks of the one before. A run without a mark is written as its node id.
+/// knows nothing of the tasks of the one before, and neither does one that gave the scheduler up
+/// and came back to it. A run without a mark is written as its node id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ExecutorRun {
     node: NodeId,

@@ -28,6 +28,9 @@ use pb::cluster_service_server::ClusterService;
 
 /// What the cluster service answers from. One per scheduler, shared by its connections.
 pub(crate) struct ClusterServiceState {
+    pub(crate) node_id: NodeId,
+    /// Fresh for every start of the process.
+    pub(crate) instance_id: String,
     pub(crate) schedulers: SchedulerList,
     /// What executors are given, and queries are planned over once they have it.
     pub(crate) app: watch::Sender<Arc<App>>,
@@ -175,6 +178,8 @@ impl ClusterServiceState {
         });
         pb::GetSchedulersResponse {
             schedulers: schedulers.collect(),
+            answered_by: self.node_id.to_string(),
+            instance_id: self.instance_id.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod distributor;
 mod guard;
 mod job;
+mod polls;
 mod progress;
 mod reports;
 mod results;
@@ -16,8 +17,8 @@ mod unions;
 use std::sync::Arc;
 
 use ballista_core::JobId;
-use ballista_core::serde::protobuf::ExecutorStoppedParams;
 use ballista_core::serde::protobuf::scheduler_grpc_server::{SchedulerGrpc, SchedulerGrpcServer};
+use ballista_core::serde::protobuf::{ExecutorStoppedParams, PollWorkResult};
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
@@ -34,7 +35,11 @@ use crate::members::Members;
 use binding::FillSlots;
 use cancelled::CancelledJobs;
 use guard::GuardedSchedulerGrpc;
+pub(crate) use polls::PollMemory;
 use task_spans::TaskSpans;
+
+/// What an executor is answered when it polls.
+pub(crate) type PollAnswer = Result<PollWorkResult, tonic::Status>;
 
 type Server = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
@@ -103,14 +108,9 @@ impl Engine {
         &self,
         authorizer: Authorizer,
     ) -> SchedulerGrpcServer<GuardedSchedulerGrpc> {
-        SchedulerGrpcServer::new(GuardedSchedulerGrpc::new(
-            self.server.clone(),
-            authorizer,
-            self.members.clone(),
-            self.spans.clone(),
-        ))
-        .max_decoding_message_size(config::MESSAGE_LIMIT_BYTES)
-        .max_encoding_message_size(config::MESSAGE_LIMIT_BYTES)
+        SchedulerGrpcServer::new(GuardedSchedulerGrpc::new(self.clone(), authorizer))
+            .max_decoding_message_size(config::MESSAGE_LIMIT_BYTES)
+            .max_encoding_message_size(config::MESSAGE_LIMIT_BYTES)
     }
 
     /// The way queries enter.
@@ -148,7 +148,7 @@ impl Engine {
     fn is_ready(&self, run: &ExecutorRun, app_digest: Option<&str>) -> bool {
         match app_digest {
             Some(digest) => self.members.is_ready(run, digest),
-            None => self.members.takes_work(run.node()),
+            None => self.members.takes_work(&run),
         }
     }
 

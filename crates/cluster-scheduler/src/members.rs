@@ -19,6 +19,8 @@ use app::MemberApp;
 
 pub(crate) use app::AppProgress;
 
+use crate::engine::{PollAnswer, PollMemory};
+
 /// One executor as an operator wants to see it.
 #[derive(Clone, Debug)]
 pub struct MemberSummary {
@@ -61,6 +63,8 @@ struct Member {
     joined: Instant,
     peer: Option<Arc<PeerIdentity>>,
     connected: bool,
+    /// Goes with the member: nobody who takes its id over gets its answers.
+    polls: Option<Arc<PollMemory<PollAnswer>>>,
     task_slots: u32,
     tasks_active: u32,
     tasks_total: u64,
@@ -143,8 +147,21 @@ impl Members {
     }
 
     /// Whether the executor may be given tasks: it can be told to stop them, and stays.
-    pub(crate) fn takes_work(&self, id: &NodeId) -> bool {
-        self.lock().get(id).is_some_and(Member::takes_work)
+    /// Of one executor, that is the run whose control stream was opened last.
+    pub(crate) fn takes_work(&self, run: &ExecutorRun) -> bool {
+        let table = self.lock();
+        let member = table.get(run.node());
+        member.is_some_and(|member| member.takes_work() && member.run.as_ref() == Some(run))
+    }
+
+    /// What was polled last by `run`, whose id has been claimed; an executor has one run at a time.
+    pub(crate) fn poll_memory(&self, run: &ExecutorRun) -> Option<Arc<PollMemory<PollAnswer>>> {
+        let mut table = self.lock();
+        let member = table.get_mut(run.node())?;
+        let known = member.polls.take().filter(|memory| memory.run() == run);
+        let memory = known.unwrap_or_else(|| Arc::new(PollMemory::new(run.clone())));
+        member.polls = Some(memory.clone());
+        Some(memory)
     }
 
     pub(crate) fn record_statistics(&self, id: &NodeId, slots: u32, active: u32, total: u64) {
@@ -240,6 +257,7 @@ impl Member {
             joined: now,
             peer: None,
             connected: false,
+            polls: None,
             task_slots: 0,
             tasks_active: 0,
             tasks_total: 0,

@@ -90,6 +90,8 @@ impl Scheduler {
             events: options.events.clone(),
         }));
         let state = Arc::new(ClusterServiceState {
+            node_id: options.node_id,
+            instance_id: uuid::Uuid::new_v4().simple().to_string(),
             schedulers: options.schedulers,
             app: watch::Sender::new(options.app),
             secrets: options.secrets,

@@ -31,6 +31,12 @@ pub(crate) enum Refused {
     TooSlow(String),
     /// Something on this side broke.
     Failed(String),
+    /// A later poll of the same executor has been answered.
+    OldPoll,
+    /// The poll is still being worked on.
+    PollUnderWay,
+    /// The work on a poll ended without an answer.
+    PollFailed,
 }
 
 impl From<Denied> for Refused {
@@ -56,6 +62,11 @@ impl From<Refused> for Status {
             Refused::TooLarge(text) => Self::resource_exhausted(text),
             Refused::TooSlow(text) => Self::deadline_exceeded(text),
             Refused::Failed(text) => Self::internal(text),
+            Refused::OldPoll => Self::failed_precondition("a later poll has been answered"),
+            Refused::PollUnderWay => {
+                Self::unavailable("the poll is being worked on; send it again for its answer")
+            }
+            Refused::PollFailed => Self::internal("the poll failed"),
         }
     }
 }

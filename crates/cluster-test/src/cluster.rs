@@ -1,7 +1,6 @@
 //! A cluster of real processes on free ports.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -25,21 +24,21 @@ mod plan;
 pub use arguments::{NodeArguments, Ports, Protection};
 pub use plan::{ClusterPlan, NodePlan, Security};
 
-/// One scheduler and its executors, ready when made and killed when dropped.
+/// Schedulers and their executors, ready when made and killed when dropped.
 #[derive(Debug)]
 pub struct TestCluster {
     plan: ClusterPlan,
     pki: TestPki,
     /// The nodes' data directories.
     directory: TempDir,
-    scheduler_address: SocketAddr,
-    /// The scheduler first.
+    /// The schedulers first.
     nodes: Vec<Node>,
 }
 
 impl TestCluster {
-    /// Starts the scheduler, then all executors at once, and waits until each says it is ready
-    /// and the scheduler says it is connected: from then on a query finds all of them.
+    /// Starts the schedulers at once, then all executors at once, and waits until each says it is
+    /// ready and every scheduler that it was told of says it is connected: from then on a query
+    /// finds all of them.
     ///
     /// # Errors
     ///
@@ -48,40 +47,56 @@ impl TestCluster {
         let pki = TestPki::new()?;
         let directory = tempfile::tempdir().context("cannot make a directory for the nodes")?;
         let mut cluster = Self {
-            scheduler_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             nodes: Vec::new(),
             plan,
             pki,
             directory,
         };
-        let scheduler = cluster.launch(Role::Scheduler, &cluster.plan.scheduler)?;
-        let scheduler = Node::start(scheduler).await?;
-        cluster.scheduler_address = scheduler.address(Listener::Internal)?;
-        cluster.nodes.push(scheduler);
-        let executors = cluster.plan.executors.iter();
-        let launches: Vec<Launch> = executors
-            .map(|node| cluster.launch(Role::Executor, node))
-            .collect::<Result<_>>()?;
-        let executors = try_join_all(launches.into_iter().map(Node::start)).await?;
-        for executor in &executors {
-            cluster.connected(executor).await?;
+        let schedulers = cluster.plan.schedulers.clone();
+        cluster.nodes = cluster.start_all(Role::Scheduler, &schedulers).await?;
+        let plans = cluster.plan.executors.clone();
+        let executors = cluster.start_all(Role::Executor, &plans).await?;
+        for (executor, plan) in executors.iter().zip(&plans) {
+            cluster.connected(executor, plan).await?;
         }
         cluster.nodes.extend(executors);
         Ok(cluster)
     }
 
     /// Adds an executor to the running cluster, also in the place of one that ended, and waits
-    /// until the scheduler says it is connected.
+    /// until the schedulers that it was told of say it is connected.
     ///
     /// # Errors
     ///
     /// When it does not start, with everything it wrote.
     pub async fn add_executor(&mut self, node: &NodePlan) -> Result<()> {
         let started = Node::start(self.launch(Role::Executor, node)?).await?;
-        self.connected(&started).await?;
+        self.connected(&started, node).await?;
         self.nodes.retain(|known| known.name() != node.name);
         self.nodes.push(started);
         Ok(())
+    }
+
+    /// Adds a scheduler to the running cluster and waits until it says it is ready. Nobody is told
+    /// of it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, with everything it wrote.
+    pub async fn add_scheduler(&mut self, node: &NodePlan) -> Result<()> {
+        let started = Node::start(self.launch(Role::Scheduler, node)?).await?;
+        self.nodes.push(started);
+        Ok(())
+    }
+
+    /// Ends a node at once if it still runs, starts it again with the same arguments at the same
+    /// ports, and waits until it says it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node, or it does not start, with everything it wrote.
+    pub async fn restart(&mut self, name: &str) -> Result<()> {
+        self.node_mut(name)?.restart().await
     }
 
     /// How an executor of this cluster is started; for tests that expect it to be refused.
@@ -162,13 +177,23 @@ impl TestCluster {
         self.node_mut(name)?.terminate(patience).await
     }
 
-    /// Runs a query on the scheduler.
+    /// Runs a query on the first scheduler.
     ///
     /// # Errors
     ///
     /// What the scheduler refuses and why.
     pub async fn sql(&self, sql: &str) -> Result<Vec<RecordBatch>> {
         let scheduler = self.nodes.first().context("the cluster has no scheduler")?;
+        self.sql_at(scheduler.name(), sql).await
+    }
+
+    /// Runs a query on this scheduler.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node; what it refuses and why.
+    pub async fn sql_at(&self, name: &str, sql: &str) -> Result<Vec<RecordBatch>> {
+        let scheduler = self.node(name)?;
         let mut client = SqlClient::connect(scheduler.address(Listener::Flight)?).await?;
         client.query(sql).await
     }
@@ -188,33 +213,63 @@ impl TestCluster {
         self.directory.path().join(name)
     }
 
+    async fn start_all(&self, role: Role, plans: &[NodePlan]) -> Result<Vec<Node>> {
+        let launches = plans.iter().map(|node| self.launch(role, node));
+        let launches: Vec<Launch> = launches.collect::<Result<_>>()?;
+        try_join_all(launches.into_iter().map(Node::start)).await
+    }
+
     /// The executor's port tells it from all others: no two nodes of a machine share one.
-    async fn connected(&self, executor: &Node) -> Result<()> {
+    async fn connected(&self, executor: &Node, plan: &NodePlan) -> Result<()> {
         let port = format!(":{}", executor.address(Listener::Internal)?.port());
-        let scheduler = self.nodes.first().context("the cluster has no scheduler")?;
         let wanted = |line: &LogLine| {
             let id = line.field("executor").unwrap_or_default();
             line.message() == "executor connected" && id.ends_with(&port)
         };
-        let line = scheduler.log().wait_for(wanted, self.plan.patience).await;
-        line.with_context(|| format!("{} does not connect", executor.name()))?;
+        for scheduler in self.seeds(plan)? {
+            let line = scheduler.log().wait_for(wanted, self.plan.patience).await;
+            line.with_context(|| {
+                let (executor, scheduler) = (executor.name(), scheduler.name());
+                format!("{executor} does not connect to {scheduler}")
+            })?;
+        }
         Ok(())
     }
 
+    /// The schedulers that an executor is told of.
+    fn seeds(&self, executor: &NodePlan) -> Result<Vec<&Node>> {
+        let all = || self.plan.schedulers.iter().map(|node| node.name.clone());
+        let names = executor.seeds.clone();
+        let names = names.unwrap_or_else(|| all().collect());
+        names.iter().map(|name| self.node(name)).collect()
+    }
+
     fn launch(&self, role: Role, node: &NodePlan) -> Result<Launch> {
+        let seeds = match role {
+            Role::Executor => self.seeds(node)?,
+            _ => vec![],
+        };
+        let seeds = seeds.iter().map(|seed| seed.address(Listener::Internal));
+        let mut seeds = seeds.map(|seed| seed.map(|seed| seed.port()));
+        let first = seeds.next().transpose()?;
+        let others: Vec<u16> = seeds.collect::<Result<_>>()?;
         let arguments = NodeArguments {
             role,
             manifest: (role == Role::Scheduler).then(|| self.plan.manifest.clone()),
             host: node.host.clone(),
             bind: node.bind,
             protection: self.protection(role, node)?,
-            scheduler: (role == Role::Executor).then_some(self.scheduler_address.port()),
+            scheduler: first,
             ports: Ports::any(role),
             data: self.data_directory(&node.name),
         };
         let mut arguments: Vec<OsString> = arguments.to_args();
         if let Some(slots) = node.task_slots {
             arguments.extend(["--task-slots".into(), slots.to_string().into()]);
+        }
+        for port in others {
+            arguments.push("--scheduler-address".into());
+            arguments.push(format!("127.0.0.1:{port}").into());
         }
         arguments.extend(node.arguments.iter().map(OsString::from));
         Ok(Launch {

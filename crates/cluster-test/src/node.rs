@@ -64,12 +64,22 @@ impl Listener {
             Self::Metrics => "metrics",
         }
     }
+
+    /// The flag that says where it is.
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Internal => "--node-bind-address",
+            Self::Http => "--http",
+            Self::Flight => "--flight",
+            Self::Metrics => "--metrics",
+        }
+    }
 }
 
 /// A running process. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Node {
-    name: String,
+    launch: Launch,
     child: Child,
     log: Log,
     listeners: BTreeMap<Listener, SocketAddr>,
@@ -88,7 +98,10 @@ impl Node {
         if let Err(why) = ready.await {
             node.child.start_kill().ok();
             let everything = node.log.tail(usize::MAX);
-            bail!("{} is not ready: {why}; it wrote:\n{everything}", node.name);
+            bail!(
+                "{} is not ready: {why}; it wrote:\n{everything}",
+                node.name()
+            );
         }
         node.listeners = listeners(&node.log);
         Ok(node)
@@ -104,7 +117,7 @@ impl Node {
         let mut child = spawn(&launch)?;
         let stderr = child.stderr.take().context("the process has no stderr")?;
         Ok(Self {
-            name: launch.name,
+            launch,
             child,
             log: Log::follow(stderr),
             listeners: BTreeMap::new(),
@@ -130,7 +143,7 @@ impl Node {
     /// What the test calls it.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.launch.name
     }
 
     /// The number that the operating system gave it; `None` once it ended.
@@ -154,7 +167,7 @@ impl Node {
         self.listeners
             .get(&listener)
             .copied()
-            .with_context(|| format!("{} does not listen for {}", self.name, listener.as_str()))
+            .with_context(|| format!("{} does not listen for {}", self.name(), listener.as_str()))
     }
 
     /// Ends it at once, as a power cut would (SIGKILL).
@@ -164,7 +177,50 @@ impl Node {
     /// When it cannot be signalled.
     pub async fn kill(&mut self) -> Result<()> {
         let killed = self.child.kill().await;
-        killed.with_context(|| format!("cannot kill {}", self.name))
+        killed.with_context(|| format!("cannot kill {}", self.name()))
+    }
+
+    /// Ends it at once if it still runs, and starts it again with the same arguments at the same
+    /// ports; what it wrote before is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When it ends or is silent instead of being ready, with everything it wrote.
+    pub async fn restart(&mut self) -> Result<()> {
+        if self.is_running()? {
+            self.kill().await?;
+        }
+        let mut launch = self.launch.clone();
+        for (listener, address) in &self.listeners {
+            let mut arguments = launch.arguments.iter_mut();
+            // The value comes after its flag.
+            if arguments.any(|argument| *argument == *listener.flag())
+                && let Some(value) = arguments.next()
+            {
+                *value = address.to_string().into();
+            }
+        }
+        *self = Self::start(launch).await?;
+        Ok(())
+    }
+
+    /// Stops it where it stands (SIGSTOP), as a machine that swaps or a debugger would: its
+    /// connections stay open and nobody answers.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended, or cannot be signalled.
+    pub async fn pause(&self) -> Result<()> {
+        self.signal("STOP").await
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// As [`pause`](Self::pause).
+    pub async fn resume(&self) -> Result<()> {
+        self.signal("CONT").await
     }
 
     /// Asks it to end (SIGTERM) and waits until it has.
@@ -184,7 +240,7 @@ impl Node {
             }
             Err(_) => bail!(
                 "{} still runs {} s after SIGTERM; its last lines:\n{}",
-                self.name,
+                self.name(),
                 patience.as_secs_f64(),
                 self.log.tail(20)
             ),
@@ -197,11 +253,7 @@ impl Node {
     ///
     /// When it has ended, or cannot be signalled.
     pub async fn hang_up(&self) -> Result<()> {
-        let id = self
-            .child
-            .id()
-            .with_context(|| format!("{} has ended", self.name))?;
-        send(id, "HUP").await
+        self.signal("HUP").await
     }
 
     /// Sends it a signal by its name without `SIG`, for example `STOP` and `CONT`.
@@ -235,6 +287,12 @@ impl Node {
     pub fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
     }
+
+    async fn signal(&self, signal: &str) -> Result<()> {
+        let id = self.child.id();
+        let id = id.with_context(|| format!("{} has ended", self.name()))?;
+        send(id, signal).await
+    }
 }
 
 fn spawn(launch: &Launch) -> Result<Child> {
@@ -253,7 +311,7 @@ fn spawn(launch: &Launch) -> Result<Child> {
         .with_context(|| format!("cannot start {}", launch.program.display()))
 }
 
-/// Tokio can only kill, and a crate for two signals is not worth it: every shell has `kill`.
+/// Tokio can only kill, and a crate for a few signals is not worth it: every shell has `kill`.
 pub(crate) async fn send(id: u32, signal: &str) -> Result<()> {
     let status = Command::new("sh")
         .args(["-c", "kill -s \"$1\" \"$0\"", &id.to_string(), signal])

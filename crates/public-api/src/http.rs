@@ -25,7 +25,8 @@ mod status;
 
 pub use self::node_info::{
     AppDescription, BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList,
-    NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate, Security,
+    NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate, SchedulerConnection,
+    Security,
 };
 pub use self::ready::{Readiness, ReadyState};
 

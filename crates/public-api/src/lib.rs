@@ -47,7 +47,7 @@ pub use crate::flight::serve_flight;
 pub use crate::http::{
     AppDescription, BoundListener, HttpState, MAX_MEMBERS, Member, MemberCertificate, MemberList,
     NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate,
-    Security, serve_http,
+    SchedulerConnection, Security, serve_http,
 };
 pub use crate::metrics::{
     ClusterMetrics, MetricsState, NodeSample, OwnCluster, ResourceAttributes, export_metrics,

@@ -56,8 +56,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR:PORT", help_heading = CLUSTER)]
     pub(crate) node_bind_address: Option<SocketAddr>,
 
-    /// A scheduler to work for, by default at port 50052; may be given several times
-    #[arg(long, value_name = "URL", help_heading = CLUSTER)]
+    /// A scheduler to ask for all schedulers to work for, by default at port 50052; several are
+    /// separated by commas or given one by one, and any one of them that answers will do
+    #[arg(long, value_name = "URL", value_delimiter = ',', help_heading = CLUSTER)]
     pub(crate) scheduler_address: Vec<String>,
 
     /// Tasks that an executor runs at the same time [default: the number of cores]

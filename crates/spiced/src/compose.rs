@@ -139,7 +139,7 @@ impl Node {
             RoleConfig::Scheduler { internal, .. } => {
                 let (app, manifest) = material.app.context("the spicepod was not read")?;
                 let internal = self.internal(&internal, material.identity)?;
-                let state = StateSettings::of(&app, &config.data_dir).await?;
+                let state = StateSettings::of(&app, &self.secrets, &config.data_dir).await?;
                 scheduler::serve(self, internal, (app, manifest), state).await
             }
             RoleConfig::Executor {
@@ -208,6 +208,7 @@ impl Node {
             listeners: self.listeners.bound(),
             started: self.started,
             scheduler: None,
+            links: OnceLock::new(),
             tables: OnceLock::new(),
             rejected_manifest: self.observer.rejected_manifest(),
         }

@@ -3,12 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use cluster_executor::{LinkState, SchedulerLink, SchedulerLinks};
 use cluster_proto::NodeId;
 use cluster_scheduler::{MemberSummary, Scheduler, SchedulerSummary};
 use cluster_tls::{Credentials, PeerIdentity};
 use public_api::{
     AppDescription, BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList,
-    NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate, Security,
+    NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate, SchedulerConnection,
+    Security,
 };
 use spice_runtime::{CurrentRuntime, Runtime};
 
@@ -22,6 +24,7 @@ pub(crate) struct OwnInfo {
     pub(crate) listeners: Vec<BoundListener>,
     pub(crate) started: Instant,
     pub(crate) scheduler: Option<Scheduler>,
+    pub(crate) links: OnceLock<SchedulerLinks>,
     pub(crate) tables: OnceLock<CurrentRuntime>,
     pub(crate) rejected_manifest: Arc<RejectedFiles>,
 }
@@ -56,6 +59,7 @@ impl NodeInfo for OwnInfo {
                 digest: tables.app_digest().to_owned(),
                 rejected: self.rejected_manifest.fault(),
             }),
+            schedulers: self.links.get().map(schedulers),
         }
     }
 
@@ -129,6 +133,22 @@ impl Protection {
             Self::NoPort => Security::None,
         }
     }
+}
+
+fn schedulers(links: &SchedulerLinks) -> Vec<SchedulerConnection> {
+    let shown = |link: SchedulerLink| {
+        let reason = match link.state {
+            LinkState::Connected => None,
+            LinkState::Down { reason } => Some(reason),
+        };
+        SchedulerConnection {
+            address: link.address.to_string(),
+            connected: reason.is_none(),
+            lasting: link.lasting,
+            reason,
+        }
+    };
+    links.list().into_iter().map(shown).collect()
 }
 
 /// Another scheduler, as it told of itself in the shared state. It proves who it is to whoever

@@ -38,6 +38,8 @@ pub(crate) struct Metrics {
     pub(crate) shuffle_read_remote_bytes: Counter<u64, AtomicU64>,
     pub(crate) active_executors: Gauge<i64, AtomicI64>,
     pub(crate) history_missing: Family<MissingLabels, Counter>,
+    pub(crate) scheduler_links: Family<LinkLabels, Gauge<i64, AtomicI64>>,
+    pub(crate) polls_repeated: Counter<u64, AtomicU64>,
     pub(crate) active_schedulers: Gauge<i64, AtomicI64>,
     pub(crate) state_reachable: Family<AccessLabels, Gauge<i64, AtomicI64>>,
     pub(crate) state_duration: Family<AccessLabels, Histogram, fn() -> Histogram>,
@@ -137,6 +139,12 @@ pub(crate) struct CertificateLabels {
     pub(crate) subject: String,
 }
 
+/// Which links to schedulers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LinkLabels {
+    pub(crate) state: &'static str,
+}
+
 impl Metrics {
     /// The metrics and the registry that shows them.
     pub(crate) fn new() -> (Self, Registry) {
@@ -164,6 +172,8 @@ impl Metrics {
             shuffle_read_remote_bytes: Counter::default(),
             active_executors: Gauge::default(),
             history_missing: Family::default(),
+            scheduler_links: Family::default(),
+            polls_repeated: Counter::default(),
             active_schedulers: Gauge::default(),
             state_reachable: Family::default(),
             state_duration: Family::new_with_constructor(state_durations),
@@ -285,6 +295,16 @@ impl Metrics {
             "scheduler_active_executors_count",
             "Executors whose control stream to this scheduler is open",
             self.active_executors.clone(),
+        );
+        registry.register(
+            "executor_scheduler_links",
+            "Schedulers that this executor knows, by whether it works for them now",
+            self.scheduler_links.clone(),
+        );
+        registry.register(
+            "executor_polls_repeated",
+            "Polls that were sent again because no answer came",
+            self.polls_repeated.clone(),
         );
         registry.register(
             "scheduler_task_history_missing",

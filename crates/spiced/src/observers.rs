@@ -16,7 +16,7 @@ use cluster_proto::NodeId;
 use cluster_scheduler::{CommandEnd, CommandKind, Missing, SchedulerEvents, SecretAnswer};
 
 use crate::audit::{AuditLog, Sink};
-use crate::metrics::{Metrics, MissingLabels, SecretLabels};
+use crate::metrics::{LinkLabels, Metrics, MissingLabels, SecretLabels};
 use denials::{Caller, Denial};
 use repeats::Repeats;
 
@@ -137,5 +137,20 @@ impl ExecutorEvents for Observer {
         self.metrics
             .shuffle_read_remote_bytes
             .inc_by(report.shuffle_read_remote_bytes);
+    }
+
+    fn schedulers_changed(&self, connected: usize, down: usize) {
+        for (state, links) in [("connected", connected), ("down", down)] {
+            let links = i64::try_from(links).unwrap_or(i64::MAX);
+            let labels = LinkLabels { state };
+            self.metrics
+                .scheduler_links
+                .get_or_create(&labels)
+                .set(links);
+        }
+    }
+
+    fn poll_repeated(&self) {
+        self.metrics.polls_repeated.inc();
     }
 }

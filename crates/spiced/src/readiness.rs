@@ -1,5 +1,7 @@
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cluster_executor::{LinkState, SchedulerLinks};
 use cluster_scheduler::{Scheduler, SchedulerList};
 use public_api::{Readiness, ReadyState};
 use tokio_util::sync::CancellationToken;
@@ -9,6 +11,7 @@ pub(crate) struct NodeReadiness {
     started: AtomicBool,
     stopping: CancellationToken,
     scheduler: Option<Scheduler>,
+    links: OnceLock<SchedulerLinks>,
     schedulers: Option<SchedulerList>,
 }
 
@@ -22,8 +25,15 @@ impl NodeReadiness {
             started: AtomicBool::new(false),
             stopping,
             scheduler,
+            links: OnceLock::new(),
             schedulers,
         }
+    }
+
+    /// From now on this node needs one of these schedulers.
+    pub(crate) fn set_links(&self, links: SchedulerLinks) {
+        // Once: a node has one set of schedulers, and keeps the first.
+        let _ = self.links.set(links);
     }
 
     /// Everything that this node does is up.
@@ -41,6 +51,7 @@ impl Readiness for NodeReadiness {
         if self.stopping.is_cancelled() {
             reasons.push("this node is stopping".to_owned());
         }
+        reasons.extend(self.links.get().and_then(no_scheduler));
         let cut_off = self.schedulers.as_ref().and_then(SchedulerList::cut_off);
         if let Some(span) = cut_off {
             reasons.push(format!(
@@ -59,3 +70,21 @@ impl Readiness for NodeReadiness {
         self.scheduler.as_ref().map(Scheduler::ready_executors)
     }
 }
+
+/// Why an executor gets no work, if that is so.
+fn no_scheduler(links: &SchedulerLinks) -> Option<String> {
+    if links.connected() > 0 {
+        return None;
+    }
+    let down = links.list().into_iter().take(SCHEDULERS_TOLD);
+    let down: Vec<String> = down
+        .filter_map(|link| match link.state {
+            LinkState::Connected => None,
+            LinkState::Down { reason } => Some(format!("{}: {reason}", link.address)),
+        })
+        .collect();
+    Some(format!("no scheduler is connected ({})", down.join("; ")))
+}
+
+/// The rest is in the status.
+const SCHEDULERS_TOLD: usize = 3;

@@ -7,6 +7,7 @@ mod gate;
 mod insecure;
 mod matrix;
 mod messages;
+mod polls;
 mod ports;
 mod rows;
 mod seats;

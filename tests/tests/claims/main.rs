@@ -15,6 +15,7 @@ mod metrics;
 mod refusals;
 mod renewal;
 mod rows;
+mod schedulers;
 mod secrets;
 mod shuffle;
 mod sources;

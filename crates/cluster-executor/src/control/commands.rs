@@ -12,7 +12,7 @@ use super::remembered::Remembered;
 use crate::apps::{AdoptError, OpenApps};
 use crate::backoff::Backoff;
 use crate::boot::chain;
-use crate::engine::Engine;
+use crate::engine::Worker;
 use crate::metrics::{self, MetricsSource};
 use pb::executor_control_message::Message as Report;
 use pb::scheduler_control_message::Message as Command;
@@ -21,7 +21,7 @@ use pb::scheduler_control_message::Message as Command;
 /// is sent again is known again.
 pub(super) struct Commands {
     scheduler: NodeAddress,
-    engine: Engine,
+    engine: Worker,
     apps: Arc<OpenApps>,
     metrics: Arc<dyn MetricsSource>,
     done: Remembered,
@@ -48,7 +48,7 @@ struct Opening {
 impl Commands {
     pub(super) fn new(
         scheduler: NodeAddress,
-        engine: Engine,
+        engine: Worker,
         apps: Arc<OpenApps>,
         metrics: Arc<dyn MetricsSource>,
     ) -> Self {

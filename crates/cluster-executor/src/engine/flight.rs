@@ -20,6 +20,7 @@ use prost::Message;
 use protobuf::action::ActionType as BallistaAction;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::jobs::is_job_id;
 use crate::authorization as method;
 
 #[derive(Clone)]
@@ -153,12 +154,7 @@ impl FlightService for GuardedShuffleService {
 fn job_of(ticket: &[u8]) -> Option<String> {
     let action = protobuf::Action::decode(ticket).ok()?;
     let BallistaAction::FetchPartition(fetch) = action.action_type?;
-    let well_formed = (1..=JOB_ID_LIMIT).contains(&fetch.job_id.len())
-        && fetch
-            .job_id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric());
-    well_formed.then_some(fetch.job_id)
+    is_job_id(&fetch.job_id).then_some(fetch.job_id)
 }
 
 async fn works_for(work_dir: &Path, job_id: &str) -> bool {
@@ -177,9 +173,6 @@ fn not_served() -> Status {
 }
 
 const BLOCK_TRANSPORT: &str = "IO_BLOCK_TRANSPORT";
-
-/// Job ids are 32 hexadecimal digits; other schedulers of the protocol use shorter ones.
-const JOB_ID_LIMIT: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,11 @@
-//! Ballista's execution engine, with each task's beginning and end reported.
+//! Ballista's execution engine, with each task's beginning and end reported, and no more tasks at
+//! once than there are slots.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ballista_core::JobId;
-use ballista_core::client_pool::BallistaClientPool;
 use ballista_core::serde::protobuf::{
     RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport,
 };
@@ -23,27 +23,40 @@ use datafusion::physical_plan::joins::{
 };
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::Parts;
 use super::cancelled::CancelledTasks;
-use super::task_log::TaskLog;
+use super::jobs::{JobFiles, Writing};
+use super::task_log::{Fill, TaskLog};
 use crate::events::TaskReport;
 
 pub(super) struct ReportingEngine {
     inner: DefaultExecutionEngine,
     log: Arc<TaskLog>,
     cancelled: Arc<CancelledTasks>,
+    slots: Arc<Semaphore>,
+    wake: Arc<Notify>,
+    files: Arc<JobFiles>,
+}
+
+/// What is one poll loop's own.
+pub(super) struct LoopParts {
+    /// Wakes it.
+    pub(super) wake: Arc<Notify>,
+    pub(super) files: Arc<JobFiles>,
+    pub(super) cancelled: Arc<CancelledTasks>,
 }
 
 impl ReportingEngine {
-    pub(super) fn new(
-        pool: Arc<dyn BallistaClientPool>,
-        log: Arc<TaskLog>,
-        cancelled: Arc<CancelledTasks>,
-    ) -> Self {
+    pub(super) fn new(parts: &Parts, own: LoopParts) -> Self {
         Self {
-            inner: DefaultExecutionEngine::with_client_pool(pool),
-            log,
-            cancelled,
+            inner: DefaultExecutionEngine::with_client_pool(parts.pool.clone()),
+            log: parts.log.clone(),
+            cancelled: own.cancelled,
+            slots: parts.slots.clone(),
+            wake: own.wake,
+            files: own.files,
         }
     }
 }
@@ -65,6 +78,7 @@ impl ExecutionEngine for ReportingEngine {
             task_id,
         };
         let plan = interruptible(plan)?;
+        let writing = self.files.begin(&job_id.to_string());
         let inner = self.inner.create_query_stage_exec(
             job_id,
             stage_id,
@@ -74,16 +88,15 @@ impl ExecutionEngine for ReportingEngine {
             work_dir,
             config,
         )?;
-        self.log.started();
         Ok(Arc::new(ReportingStage {
             inner,
             key,
             cancelled: self.cancelled.clone(),
             log: self.log.clone(),
-            report: Mutex::new(TaskReport {
-                failed: true,
-                ..TaskReport::default()
-            }),
+            slots: self.slots.clone(),
+            wake: self.wake.clone(),
+            running: Mutex::new(None),
+            _writing: writing,
         }))
     }
 }
@@ -95,7 +108,46 @@ struct ReportingStage {
     key: TaskKey,
     cancelled: Arc<CancelledTasks>,
     log: Arc<TaskLog>,
-    report: Mutex<TaskReport>,
+    slots: Arc<Semaphore>,
+    wake: Arc<Notify>,
+    running: Mutex<Option<Running>>,
+    /// The last to go, after the operators that write.
+    _writing: Writing,
+}
+
+/// A task that has begun.
+struct Running {
+    report: TaskReport,
+    /// Given back when the end of the task has been counted.
+    _slot: OwnedSemaphorePermit,
+}
+
+impl ReportingStage {
+    /// Begins when a slot is free. Schedulers do not know of each other, and two of them can give
+    /// tasks for the same one; the later task waits here, where it can still be cancelled.
+    async fn begin(&self) -> Result<()> {
+        let slot = self.slots.clone().acquire_owned().await;
+        let slot = slot.map_err(|closed| DataFusionError::External(Box::new(closed)))?;
+        self.log.started();
+        *self.lock() = Some(Running {
+            report: TaskReport {
+                failed: true,
+                ..TaskReport::default()
+            },
+            _slot: slot,
+        });
+        Ok(())
+    }
+
+    fn note(&self, note: impl FnOnce(&mut TaskReport)) {
+        if let Some(running) = self.lock().as_mut() {
+            note(&mut running.report);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
@@ -109,11 +161,13 @@ impl QueryStageExecutor for ReportingStage {
             let text = "the task was cancelled before it began".to_owned();
             return Err(DataFusionError::Execution(text));
         }
+        self.begin().await?;
         let partitions = self.inner.execute_query_stage(task_id, context).await?;
-        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        report.failed = false;
-        report.shuffle_write_bytes = partitions.iter().map(|partition| partition.num_bytes).sum();
-        drop(report);
+        let written = partitions.iter().map(|partition| partition.num_bytes).sum();
+        self.note(|report| {
+            report.failed = false;
+            report.shuffle_write_bytes = written;
+        });
         Ok(partitions)
     }
 
@@ -122,10 +176,10 @@ impl QueryStageExecutor for ReportingStage {
     /// fewer operators than its neighbour's. Over unions it has (`unions.rs` of the scheduler).
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
         let metrics = self.inner.collect_plan_metrics();
-        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        report.shuffle_read_remote_bytes = total(&metrics, "decoded_bytes");
-        report.shuffle_read_local_partitions = total(&metrics, "local_partitions");
-        drop(report);
+        self.note(|report| {
+            report.shuffle_read_remote_bytes = total(&metrics, "decoded_bytes");
+            report.shuffle_read_local_partitions = total(&metrics, "local_partitions");
+        });
         vec![]
     }
 
@@ -144,11 +198,13 @@ impl QueryStageExecutor for ReportingStage {
 
 impl Drop for ReportingStage {
     fn drop(&mut self) {
-        let report = self
-            .report
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.log.finished(report);
+        let running = self.lock().take();
+        let before = running
+            .as_ref()
+            .map_or(Fill::Room, |running| self.log.finished(&running.report));
+        // The slot first: who is woken asks for as much as is free.
+        drop(running);
+        self.log.slot_freed(&self.wake, before);
     }
 }
 
@@ -192,3 +248,6 @@ fn total(metrics: &[MetricsSet], counter: &str) -> u64 {
         .map(|value| value.as_usize() as u64)
         .sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,14 @@ pub struct GetSchedulersRequest {}
 pub struct GetSchedulersResponse {
     #[prost(message, repeated, tag = "1")]
     pub schedulers: ::prost::alloc::vec::Vec<Scheduler>,
+    /// The advertise address of the scheduler that answers: an executor works for it at that address
+    /// and at no other, so that one with two names is not polled twice.
+    #[prost(string, tag = "100")]
+    pub answered_by: ::prost::alloc::string::String,
+    /// Fresh for every start of its process: a restarted scheduler knows nothing of the tasks that
+    /// the one before gave out.
+    #[prost(string, tag = "101")]
+    pub instance_id: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Scheduler {
@@ -67,8 +75,8 @@ pub struct ExecutorControlMessage {
     /// Must be an id that the certificate of the sender names; the first message binds the stream.
     #[prost(string, tag = "1")]
     pub executor_id: ::prost::alloc::string::String,
-    /// Fresh for every start of the process: a restart at the same address is another executor to
-    /// whoever waits for the tasks of the one before.
+    /// Fresh for every start of the executor's work for this scheduler: a restart at the same address
+    /// is another executor to whoever waits for the tasks of the one before.
     #[prost(string, tag = "103")]
     pub instance_id: ::prost::alloc::string::String,
     #[prost(

@@ -19,13 +19,15 @@ use ballista_core::serde::protobuf::{
     RegisterExecutorResult, RemoveSessionParams, RemoveSessionResult, TaskStatus,
     UpdateTaskStatusParams, UpdateTaskStatusResult, task_status,
 };
-use cluster_proto::{ExecutorRun, NodeId};
+use cluster_proto::{ExecutorRun, NodeId, POLL_NUMBER_HEADER};
 use cluster_tls::tonic::{Authorizer, Method, Permit};
 use futures::Stream;
+use tokio_util::task::TaskTracker;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::task_spans::TaskSpans;
-use super::{Server, progress, reports};
+use super::{Engine, PollAnswer, Server, progress, reports};
 use crate::authorization as method;
 use crate::members::Members;
 use crate::status::Refused;
@@ -33,20 +35,17 @@ use crate::status::Refused;
 #[derive(Clone)]
 pub(crate) struct GuardedSchedulerGrpc {
     inner: Server,
+    tasks: TaskTracker,
     authorizer: Authorizer,
     members: Arc<Members>,
     spans: Arc<TaskSpans>,
 }
 
 impl GuardedSchedulerGrpc {
-    pub(super) fn new(
-        inner: Server,
-        authorizer: Authorizer,
-        members: Arc<Members>,
-        spans: Arc<TaskSpans>,
-    ) -> Self {
+    pub(super) fn new(engine: Engine, authorizer: Authorizer) -> Self {
         Self {
-            inner,
+            inner: engine.server,
+            tasks: engine.tasks,
             authorizer,
             members,
             spans,
@@ -91,6 +90,30 @@ impl GuardedSchedulerGrpc {
         Ok(run)
     }
 
+    /// Does what an accepted poll asks for: takes its reports in and gives out tasks.
+    async fn work(self, sender: ExecutorRun, mut poll: PollWorkParams) -> PollAnswer {
+        let slots = poll.metadata.as_ref().map_or(0, task_slots);
+        // Once more: it may have waited for an earlier poll.
+        reports::keep_own(&self.inner, &sender, &mut poll.task_status).await;
+        self.spans.reported(&sender, &poll.task_status);
+        // Work is for executors that can be told to stop it and stay to do it, and no more of it
+        // than they have room for.
+        poll.num_free_vcores = if self.members.takes_work(&sender) {
+            poll.num_free_vcores.min(slots)
+        } else {
+            0
+        };
+        let reported = !poll.task_status.is_empty();
+        let answer = self.inner.poll_work(Request::new(poll)).await;
+        if let Ok(answer) = &answer {
+            self.spans.given(&sender, &answer.get_ref().tasks);
+        }
+        if reported {
+            progress::mark(&self.inner).await;
+        }
+        answer.map(Response::into_inner)
+    }
+
     /// Accepts task reports that speak of the sender's own work only.
     fn reports<M: Method>(
         &self,
@@ -114,6 +137,16 @@ impl GuardedSchedulerGrpc {
         }
         Ok(())
     }
+}
+
+/// The number of a poll that can be sent again.
+fn poll_number(metadata: &MetadataMap) -> Result<Option<u64>, Refused> {
+    let Some(number) = metadata.get(POLL_NUMBER_HEADER) else {
+        return Ok(None);
+    };
+    let number = number.to_str().ok().and_then(|text| text.parse().ok());
+    let number = number.ok_or(Refused::Malformed("the number of a poll is a number"))?;
+    Ok(Some(number))
 }
 
 /// The task slots that a registration claims; zero where it claims none, or more than one number.
@@ -149,29 +182,23 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         mut request: Request<PollWorkParams>,
     ) -> Result<Response<PollWorkResult>, Status> {
         let permit = self.authorizer.permit::<method::PollWork, _>(&request)?;
+        let number = poll_number(request.metadata())?;
         let message = request.get_ref();
         let sender = self.registration(&permit, message.metadata.as_ref())?;
         self.reports(&permit, &sender, &message.task_status)?;
-        let slots = message.metadata.as_ref().map_or(0, task_slots);
-        let message = request.get_mut();
-        reports::keep_own(&self.inner, &sender, &mut message.task_status).await;
-        self.spans.reported(&sender, &message.task_status);
-        // Work is for executors that can be told to stop it and stay to do it, and no more of it
-        // than they have room for.
-        message.num_free_vcores = if self.members.takes_work(sender.node()) {
-            message.num_free_vcores.min(slots)
-        } else {
-            0
+        // The work goes on without the call, so what is not to be believed is let go of before:
+        // a call is bounded in memory by what its peer may have under way.
+        let reports = &mut request.get_mut().task_status;
+        reports::keep_own(&self.inner, &sender, reports).await;
+        reports.shrink_to_fit();
+        let memory = self.members.poll_memory(&sender);
+        let work = self.clone().work(sender, request.into_inner());
+        let answer = match (number, memory) {
+            (Some(number), Some(memory)) => memory.once(number, &self.tasks, work).await?,
+            // Executors of others do not number their polls.
+            _ => work.await,
         };
-        let reported = !message.task_status.is_empty();
-        let answer = self.inner.poll_work(request).await;
-        if let Ok(answer) = &answer {
-            self.spans.given(&sender, &answer.get_ref().tasks);
-        }
-        if reported {
-            progress::mark(&self.inner).await;
-        }
-        answer
+        answer.map(Response::new)
     }
 
     async fn register_executor(

@@ -104,6 +104,9 @@ impl Job {
                 locations: job.partition_location,
                 lease: self.lease,
             }),
+            job_status::Status::Failed(job) if job.error.contains(BROKEN_FETCH) => Err(
+                ResultError::Lost("an executor died while another one read from it".to_owned()),
+            ),
             job_status::Status::Failed(job) => {
                 tracing::info!(job = %self.lease.job_id, error = job.error.trim(), "query failed");
                 Err(ResultError::Failed(job.error))
@@ -182,3 +185,8 @@ const STALL_CHECK: Duration = Duration::from_secs(5);
 /// Looks in a row that find nothing to do. Between two stages there is nothing to do for
 /// milliseconds; two looks apart by seconds cannot both hit that.
 const STALLED_AFTER: u32 = 2;
+
+/// What a task fails with when the executor that it reads blocks from dies in the middle of one.
+/// Upstream knows a fetch that fails from its start, and takes this for a fault of the query; all
+/// that is left of it is hyper's text.
+const BROKEN_FETCH: &str = "error reading a body from connection";

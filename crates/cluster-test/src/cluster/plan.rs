@@ -12,7 +12,7 @@ pub struct ClusterPlan {
     pub(super) program: PathBuf,
     pub(super) manifest: PathBuf,
     pub(super) security: Security,
-    pub(super) scheduler: NodePlan,
+    pub(super) schedulers: Vec<NodePlan>,
     pub(super) executors: Vec<NodePlan>,
     pub(super) patience: Duration,
 }
@@ -33,6 +33,7 @@ pub struct NodePlan {
     pub(super) host: String,
     pub(super) bind: IpAddr,
     pub(super) task_slots: Option<usize>,
+    pub(super) seeds: Option<Vec<String>>,
     pub(super) arguments: Vec<String>,
     pub(super) credentials: Option<CredentialPaths>,
 }
@@ -47,7 +48,7 @@ impl ClusterPlan {
             program,
             manifest,
             security: Security::Mutual,
-            scheduler: NodePlan::new("scheduler1"),
+            schedulers: vec![NodePlan::new("scheduler1")],
             executors: vec![NodePlan::new("executor1"), NodePlan::new("executor2")],
             patience: PATIENCE,
         }
@@ -62,8 +63,14 @@ impl ClusterPlan {
 
     /// Replaces the scheduler.
     #[must_use]
-    pub fn with_scheduler(mut self, node: NodePlan) -> Self {
-        self.scheduler = node;
+    pub fn with_scheduler(self, node: NodePlan) -> Self {
+        self.with_schedulers(vec![node])
+    }
+
+    /// Replaces the scheduler by several.
+    #[must_use]
+    pub fn with_schedulers(mut self, nodes: Vec<NodePlan>) -> Self {
+        self.schedulers = nodes;
         self
     }
 
@@ -91,6 +98,7 @@ impl NodePlan {
             host: "127.0.0.1".to_owned(),
             bind: Ipv4Addr::LOCALHOST.into(),
             task_slots: None,
+            seeds: None,
             arguments: Vec::new(),
             credentials: None,
         }
@@ -115,6 +123,13 @@ impl NodePlan {
     #[must_use]
     pub fn with_task_slots(mut self, slots: usize) -> Self {
         self.task_slots = Some(slots);
+        self
+    }
+
+    /// Names the schedulers whose addresses an executor is told, all of them otherwise.
+    #[must_use]
+    pub fn with_seeds<const N: usize>(mut self, schedulers: [&str; N]) -> Self {
+        self.seeds = Some(schedulers.map(str::to_owned).to_vec());
         self
     }
 

@@ -39,6 +39,23 @@ pub struct NodeDescription {
     pub listeners: Vec<BoundListener>,
     /// What it serves; `None` until that is open.
     pub app: Option<AppDescription>,
+    /// The schedulers that an executor works for or tries to; `None` on other nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedulers: Option<Vec<SchedulerConnection>>,
+}
+
+/// A scheduler as an executor sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SchedulerConnection {
+    /// Where it is dialled.
+    pub address: String,
+    /// Whether the executor works for it now.
+    pub connected: bool,
+    /// How long that has been so.
+    #[serde(rename = "for_s", serialize_with = "whole_seconds")]
+    pub lasting: Duration,
+    /// Why it is not connected, for a person.
+    pub reason: Option<String>,
 }
 
 /// What a node does.

@@ -214,6 +214,7 @@ fn described(role: NodeRole, security: Security) -> NodeDescription {
             digest: "abc".to_owned(),
             rejected: Some("invalid"),
         }),
+        schedulers: None,
     }
 }
 

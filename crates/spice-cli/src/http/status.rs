@@ -50,8 +50,22 @@ fn card(status: &Status, now: SystemTime) -> Card {
             );
         }
     }
+    for scheduler in &status.schedulers {
+        card.row("works for", scheduler.told());
+    }
     security(&mut card, &status.security, now);
     card
+}
+
+impl Scheduler {
+    fn told(&self) -> String {
+        let (address, span) = (printable(&self.address), times::span(self.for_s));
+        if self.connected {
+            return format!("{address}, for {span}");
+        }
+        let reason = or_dash(self.reason.as_deref());
+        format!("{} not {address}, for {span}: {reason}", times::MARK)
+    }
 }
 
 fn security(card: &mut Card, security: &Security, now: SystemTime) {
@@ -98,12 +112,23 @@ struct Status {
     security: Security,
     listeners: Vec<Listener>,
     app: Option<App>,
+    /// Executors have some, also older ones that do not say so.
+    #[serde(default)]
+    schedulers: Vec<Scheduler>,
 }
 
 #[derive(Deserialize)]
 struct App {
     digest: String,
     rejected: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Scheduler {
+    address: String,
+    connected: bool,
+    for_s: u64,
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]

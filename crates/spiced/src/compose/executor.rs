@@ -3,10 +3,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cluster_executor::{BootError, Executor, ExecutorOptions};
+use cluster_proto::NodeId;
 use cluster_tls::{NodeAddress, Role};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use public_api::NodeRole;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::{Internal, Node, described, public, take};
 use crate::listeners::announce;
@@ -57,17 +60,37 @@ pub(super) async fn serve(
             Err(BootError::Stopped) => return Ok(()),
             Err(error) => return Err(described(error)),
         };
-        // Opened once: nobody else sets it.
+        // Opened once: nobody else sets either.
+        let links = executor.links();
         let _ = info.tables.set(executor.runtime());
+        let _ = info.links.set(links.clone());
         announce("internal", &listener);
+        readiness.set_links(links);
         readiness.set_started();
-        let datasets = executor.dataset_count();
-        tracing::info!(role = "executor", node = %node_id, datasets, "ready");
-        executor.serve(listener, shutdown).await;
+        serve_and_tell(executor, listener, shutdown, &node_id).await;
         Ok(())
     };
     servings.push(working.boxed());
     let served = try_join_all(servings).await;
     node.shutdown.cancel();
     served.map(|_| ())
+}
+
+/// Serves, and says that the node is ready once it works for a scheduler.
+async fn serve_and_tell(
+    executor: Executor,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+    node_id: &NodeId,
+) {
+    let (links, datasets) = (executor.links(), executor.dataset_count());
+    let told = async {
+        links.any_connected().await;
+        tracing::info!(role = "executor", node = %node_id, datasets, "ready");
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = executor.serve(listener, shutdown) => {}
+        () = told => {}
+    }
 }

@@ -12,7 +12,7 @@ use cluster_scheduler::{
     StateLocation,
 };
 use secrecy::{ExposeSecret, SecretString};
-use spice_runtime::{KubernetesApi, SecretError, SecretStores, expand};
+use spice_runtime::{LocalSecrets, SecretError, SecretStores, expand};
 use spicepod::{App, ParamValue, S3Auth, S3State};
 use tokio_util::sync::CancellationToken;
 
@@ -27,15 +27,17 @@ pub(super) struct StateSettings {
 impl StateSettings {
     /// Those of `app`, with the secrets that they refer to; where it says nothing, a directory
     /// below `data_dir`, so that one scheduler needs nothing else.
-    pub(super) async fn of(app: &App, data_dir: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn of(
+        app: &App,
+        secrets: &LocalSecrets,
+        data_dir: &Path,
+    ) -> anyhow::Result<Self> {
         let settings = app.scheduler();
         let location = match settings.state_location() {
             None => StateLocation::Directory(data_dir.join("state")),
             Some(spicepod::StateLocation::File { path }) => StateLocation::Directory(path.into()),
             Some(spicepod::StateLocation::S3(s3)) => {
-                let kubernetes = KubernetesApi::of_this_pod();
-                let secrets = SecretStores::new(app.secret_stores(), kubernetes);
-                let resolved = s3_location(s3, &secrets).await;
+                let resolved = s3_location(s3, &secrets.stores_of(app)).await;
                 StateLocation::S3(resolved.context("runtime.scheduler.params")?)
             }
         };

@@ -28,7 +28,7 @@ const HEARTBEAT: &str = "/ballista.protobuf.SchedulerGrpc/HeartBeatFromExecutor"
 const UPDATE_STATUS: &str = "/ballista.protobuf.SchedulerGrpc/UpdateTaskStatus";
 const STOPPED: &str = "/ballista.protobuf.SchedulerGrpc/ExecutorStopped";
 
-fn registration(id: &str) -> Result<ExecutorRegistration> {
+pub(super) fn registration(id: &str) -> Result<ExecutorRegistration> {
     let (host, port) = id.rsplit_once(':').context("no host:port")?;
     let port = port.parse()?;
     Ok(ExecutorRegistration {
@@ -155,7 +155,7 @@ async fn a_shared_host_name_does_not_let_an_executor_speak_as_its_neighbour() ->
     Ok(())
 }
 
-fn poll_of(metadata: ExecutorRegistration) -> PollWorkParams {
+pub(super) fn poll_of(metadata: ExecutorRegistration) -> PollWorkParams {
     PollWorkParams {
         metadata: Some(metadata),
         ..Default::default()
