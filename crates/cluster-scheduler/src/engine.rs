@@ -148,7 +148,7 @@ impl Engine {
     fn is_ready(&self, run: &ExecutorRun, app_digest: Option<&str>) -> bool {
         match app_digest {
             Some(digest) => self.members.is_ready(run, digest),
-            None => self.members.takes_work(&run),
+            None => self.members.takes_work(run),
         }
     }
 

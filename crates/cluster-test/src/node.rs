@@ -263,7 +263,7 @@ impl Node {
     /// When it has ended, or cannot be signalled.
     pub async fn signal(&self, name: &str) -> Result<()> {
         let id = self.child.id();
-        let id = id.with_context(|| format!("{} has ended", self.name))?;
+        let id = id.with_context(|| format!("{} has ended", self.name()))?;
         send(id, name).await
     }
 
@@ -275,7 +275,7 @@ impl Node {
     pub async fn ended(&mut self, patience: Duration) -> Result<ExitStatus> {
         match timeout(patience, self.child.wait()).await {
             Ok(status) => Ok(status?),
-            Err(_) => bail!("{} still runs:\n{}", self.name, self.log.tail(20)),
+            Err(_) => bail!("{} still runs:\n{}", self.name(), self.log.tail(20)),
         }
     }
 
@@ -286,12 +286,6 @@ impl Node {
     /// When the operating system does not tell.
     pub fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
-    }
-
-    async fn signal(&self, signal: &str) -> Result<()> {
-        let id = self.child.id();
-        let id = id.with_context(|| format!("{} has ended", self.name()))?;
-        send(id, signal).await
     }
 }
 

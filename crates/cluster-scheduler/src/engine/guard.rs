@@ -47,8 +47,8 @@ impl GuardedSchedulerGrpc {
             inner: engine.server,
             tasks: engine.tasks,
             authorizer,
-            members,
-            spans,
+            members: engine.members,
+            spans: engine.spans,
         }
     }
 

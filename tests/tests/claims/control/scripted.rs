@@ -212,6 +212,8 @@ impl ClusterService for Service {
         };
         Ok(Response::new(pb::GetSchedulersResponse {
             schedulers: vec![scheduler],
+            answered_by: self.0.address.clone(),
+            instance_id: "scripted".to_owned(),
         }))
     }
 
