@@ -126,6 +126,9 @@ enum Command {
         /// Measure `spice cluster tls add` against mkcert, cfssl and OpenSSL
         #[arg(long, conflicts_with_all = ["quick", "transport"])]
         certificates: bool,
+        /// Measure the control streams of up to 4 000 executors on one scheduler
+        #[arg(long, conflicts_with_all = ["transport", "certificates"])]
+        control: bool,
     },
 }
 
@@ -170,10 +173,15 @@ fn run(command: Command) -> Result<()> {
             quick,
             transport,
             certificates,
-        } => match (certificates, transport, quick.then_some("--quick")) {
-            (true, _, _) => bench::certificates(&workspace),
-            (_, true, argument) => bench::transport(&workspace, argument),
-            (_, _, argument) => bench::run(&workspace, argument),
-        },
+            control,
+        } => {
+            let argument = quick.then_some("--quick");
+            match () {
+                () if certificates => bench::certificates(&workspace),
+                () if transport => bench::transport(&workspace, argument),
+                () if control => bench::control(&workspace, argument),
+                () => bench::run(&workspace, argument),
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ mod log;
 mod metrics;
 mod node;
 mod pki;
+pub mod process;
 pub mod quickstart;
 mod sql;
 pub mod tpch;
