@@ -176,11 +176,14 @@ fn run(command: Command) -> Result<()> {
             control,
         } => {
             let argument = quick.then_some("--quick");
-            match () {
-                () if certificates => bench::certificates(&workspace),
-                () if transport => bench::transport(&workspace, argument),
-                () if control => bench::control(&workspace, argument),
-                () => bench::run(&workspace, argument),
+            if certificates {
+                bench::certificates(&workspace)
+            } else if transport {
+                bench::transport(&workspace, argument)
+            } else if control {
+                bench::control(&workspace, argument)
+            } else {
+                bench::run(&workspace, argument)
             }
         }
     }
