@@ -10,12 +10,21 @@ use crate::workspace::{Workspace, succeed};
 
 /// Builds for release and runs the benchmark of the cluster with `argument`, if there is one.
 pub(crate) fn run(workspace: &Workspace, argument: Option<&str>) -> Result<()> {
+    of_the_cluster(workspace, "cluster", argument)
+}
+
+/// Builds for release and measures the control streams of many executors.
+pub(crate) fn control(workspace: &Workspace, argument: Option<&str>) -> Result<()> {
+    of_the_cluster(workspace, "control", argument)
+}
+
+fn of_the_cluster(workspace: &Workspace, bench: &str, argument: Option<&str>) -> Result<()> {
     let directory = binaries::build(workspace, Profile::Release)?;
     let (variable, value) = binaries::bin_dir_entry(directory);
     let mut command = workspace.cargo();
     // The whole workspace is selected for its feature set; only one package has the bench.
     command
-        .args(["bench", "--workspace", "--bench", "cluster", "--"])
+        .args(["bench", "--workspace", "--bench", bench, "--"])
         .args(argument)
         .env(variable, value);
     succeed(&mut command)

@@ -130,6 +130,9 @@ enum Command {
         /// Measure what it costs a scheduler to look at the others, as they grow to a hundred
         #[arg(long, conflicts_with_all = ["certificates", "transport"])]
         state: bool,
+        /// Measure the control streams of up to 4 000 executors on one scheduler
+        #[arg(long, conflicts_with_all = ["transport", "certificates"])]
+        control: bool,
     },
 }
 
@@ -175,13 +178,19 @@ fn run(command: Command) -> Result<()> {
             transport,
             certificates,
             state,
+            control,
         } => {
             let argument = quick.then_some("--quick");
-            match (certificates, transport, state) {
-                (true, _, _) => bench::certificates(&workspace),
-                (_, true, _) => bench::transport(&workspace, argument),
-                (_, _, true) => bench::state(&workspace, argument),
-                _ => bench::run(&workspace, argument),
+            if certificates {
+                bench::certificates(&workspace)
+            } else if transport {
+                bench::transport(&workspace, argument)
+            } else if state {
+                bench::state(&workspace, argument)
+            } else if control {
+                bench::control(&workspace, argument)
+            } else {
+                bench::run(&workspace, argument)
             }
         }
     }

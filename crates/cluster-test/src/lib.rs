@@ -13,6 +13,7 @@ mod log;
 mod metrics;
 mod node;
 mod pki;
+pub mod process;
 pub mod quickstart;
 mod servers;
 mod sql;
