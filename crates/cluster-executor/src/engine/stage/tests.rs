@@ -75,6 +75,12 @@ impl Executor {
                 running: self.running.clone(),
                 release: self.release.clone(),
             }),
+            key: TaskKey {
+                job_id: "job".to_owned().into(),
+                stage_id: 1,
+                task_id,
+            },
+            cancelled: Arc::default(),
             log: self.log.clone(),
             slots: self.slots.clone(),
             wake: wake.clone(),
