@@ -134,12 +134,6 @@ mod tests {
             };
             poll.encoded_len()
         };
-        eprintln!(
-            "SIZES {} {} {}",
-            size_of::<TaskStatus>(),
-            poll_bytes(1),
-            poll_bytes(512)
-        );
         let usual_limit_bytes = 4 * 1024 * 1024;
         assert!((usual_limit_bytes..MESSAGE_LIMIT_BYTES).contains(&poll_bytes(512)));
         assert!(poll_bytes(2048) > MESSAGE_LIMIT_BYTES);
