@@ -114,9 +114,17 @@ impl ClusterService for GuardedClusterService {
         &self,
         request: Request<pb::AllocateInitialPartitionsRequest>,
     ) -> Result<Response<pb::AllocateInitialPartitionsResponse>, Status> {
-        self.authorizer
+        let permit = self
+            .authorizer
             .permit::<method::AllocateInitialPartitions, _>(&request)?;
-        Err(Refused::NotServed("this scheduler has no partitioned datasets").into())
+        let claimed = executor_at(&request.get_ref().executor_url)?;
+        self.state
+            .members
+            .claim(&self.authorizer, &permit, &claimed)?;
+        // A spicepod cannot partition a dataset yet, so no executor owns a part of one.
+        Ok(Response::new(
+            pb::AllocateInitialPartitionsResponse::default(),
+        ))
     }
 
     async fn control_stream(
@@ -182,6 +190,15 @@ impl ClusterServiceState {
             instance_id: self.instance_id.clone(),
         }
     }
+}
+
+/// The executor behind a URL; other implementations write it without its scheme.
+fn executor_at(url: &str) -> Result<NodeId, Refused> {
+    let address = url.strip_prefix("https://").unwrap_or(url);
+    address
+        .trim_end_matches('/')
+        .parse()
+        .map_err(|_| Refused::Malformed("executor_url is no https://host:port"))
 }
 
 fn executor_id(text: &str) -> Result<NodeId, Refused> {

@@ -21,6 +21,7 @@ use super::{Scene, call_denied};
 
 const GET_APP_DEFINITION: &str = "/spice.protobuf.ClusterService/GetAppDefinition";
 const EXPAND_SECRET: &str = "/spice.protobuf.ClusterService/ExpandSecret";
+const ALLOCATE: &str = "/spice.protobuf.ClusterService/AllocateInitialPartitions";
 const CONTROL_STREAM: &str = "/spice.protobuf.ClusterService/ControlStream";
 const REGISTER: &str = "/ballista.protobuf.SchedulerGrpc/RegisterExecutor";
 const POLL_WORK: &str = "/ballista.protobuf.SchedulerGrpc/PollWork";
@@ -52,7 +53,7 @@ fn specification(slots: u32) -> ExecutorSpecification {
 }
 
 /// Every call that names its sender, with `id` as the sender; the one that ends it comes last.
-fn calls_as(id: &str) -> Result<[(&'static str, Vec<u8>); 8]> {
+fn calls_as(id: &str) -> Result<[(&'static str, Vec<u8>); 9]> {
     let executor_id = id.to_owned();
     let metadata = Some(registration(id)?);
     let definition = pb::GetAppDefinitionRequest {
@@ -61,6 +62,9 @@ fn calls_as(id: &str) -> Result<[(&'static str, Vec<u8>); 8]> {
     let secret = pb::ExpandSecretRequest {
         executor_id: executor_id.clone(),
         ..Default::default()
+    };
+    let allocate = pb::AllocateInitialPartitionsRequest {
+        executor_url: format!("https://{id}"),
     };
     let report = pb::ExecutorControlMessage {
         executor_id: executor_id.clone(),
@@ -90,6 +94,7 @@ fn calls_as(id: &str) -> Result<[(&'static str, Vec<u8>); 8]> {
     Ok([
         (GET_APP_DEFINITION, definition.encode_to_vec()),
         (EXPAND_SECRET, secret.encode_to_vec()),
+        (ALLOCATE, allocate.encode_to_vec()),
         (CONTROL_STREAM, report.encode_to_vec()),
         (REGISTER, register.encode_to_vec()),
         (POLL_WORK, poll.encode_to_vec()),
