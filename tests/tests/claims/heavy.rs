@@ -118,8 +118,8 @@ const FILES: usize = 8;
 const ROWS_PER_FILE: usize = 12_500;
 const ROWS: usize = FILES * ROWS_PER_FILE;
 
-/// Some dozens of millions of pairs.
-const SPARSE: usize = 156;
+/// Two hundred millions of pairs.
+const SPARSE: usize = 48;
 
 /// Some millions.
 const SPARSER: usize = 1250;
