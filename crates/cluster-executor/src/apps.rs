@@ -26,19 +26,18 @@ use table::Table;
 /// What definitions are fetched and opened with.
 pub(crate) struct AppOptions {
     pub(crate) transport: NodeTransport,
-    /// Who is asked for secrets beside the scheduler that gave the definition.
-    pub(crate) schedulers: Vec<NodeAddress>,
     pub(crate) executor: NodeId,
     pub(crate) runtime: RuntimeOptions,
 }
 
 impl AppOptions {
-    /// Opens a definition, with the secrets that it takes: first those of whoever gave it.
+    /// Opens a definition, with the secrets that it takes.
+    ///
+    /// Only whoever gave the definition is asked for them: another scheduler would give its own to
+    /// wherever this definition sends them.
     pub(crate) async fn open(&self, defined: Defined) -> Result<Opened, BootError> {
-        let giver = defined.scheduler().clone();
-        let others = self.schedulers.iter().filter(|other| **other != giver);
-        let asked: Vec<_> = std::iter::once(&giver).chain(others).cloned().collect();
-        let secrets = SchedulerSecrets::new(&self.transport, &asked, &self.executor);
+        let giver = std::slice::from_ref(defined.scheduler());
+        let secrets = SchedulerSecrets::new(&self.transport, giver, &self.executor);
         defined.entrust(secrets).open(self.runtime.clone()).await
     }
 }

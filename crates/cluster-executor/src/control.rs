@@ -68,6 +68,8 @@ impl ControlLink {
                     Ok((reports, incoming)) => {
                         backoff.reset();
                         self.watch.connected();
+                        // A poll that came before the stream was given nothing.
+                        self.engine.poll_now();
                         tracing::info!(scheduler = %self.scheduler, "control stream open");
                         let mut stream = Stream { link: self, reports, incoming };
                         stream.serve(commands, &shutdown).await

@@ -75,7 +75,6 @@ impl Executor {
         .await?;
         let apps = AppOptions {
             transport: options.transport.clone(),
-            schedulers: options.schedulers.clone(),
             executor: options.node_id.clone(),
             runtime: options.runtime,
         };

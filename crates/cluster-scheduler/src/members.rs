@@ -154,6 +154,13 @@ impl Members {
         member.is_some_and(|member| member.takes_work() && member.run.as_ref() == Some(run))
     }
 
+    /// Whether this is the run of an executor that opened a control stream last, open or not.
+    pub(crate) fn is_run(&self, run: &ExecutorRun) -> bool {
+        let table = self.lock();
+        let member = table.get(run.node());
+        member.is_some_and(|member| member.run.as_ref() == Some(run))
+    }
+
     /// What was polled last by `run`, whose id has been claimed; an executor has one run at a time.
     pub(crate) fn poll_memory(&self, run: &ExecutorRun) -> Option<Arc<PollMemory<PollAnswer>>> {
         let mut table = self.lock();

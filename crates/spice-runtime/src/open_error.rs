@@ -143,7 +143,7 @@ pub enum OpenFault {
         from: String,
         /// What the database or the network said.
         #[source]
-        source: PostgresError,
+        source: Box<PostgresError>,
     },
     /// A secret that it takes to get to the data is not to be had.
     #[error("dataset `{dataset}`")]

@@ -20,7 +20,7 @@ pub(crate) struct OpenDataset {
 #[derive(Debug, Clone)]
 pub(crate) enum Access {
     File(FileSource),
-    S3(S3Dataset),
+    S3(Box<S3Dataset>),
     Postgres(PostgresTable),
 }
 

@@ -60,7 +60,7 @@ impl Runtime {
         }
         let opening = Opening {
             context: &context,
-            secrets: &*secrets,
+            secrets: &secrets,
         };
         let (datasets, mut faults, broken) = opening.datasets(app.datasets()).await;
         faults.extend(views::create(&context, app.views(), &broken).await);
@@ -273,7 +273,7 @@ fn add_own_tables(context: &SessionContext, history: &TaskHistory) -> Result<(),
 /// What it takes to open datasets.
 struct Opening<'a> {
     context: &'a SessionContext,
-    secrets: &'a dyn SecretSource,
+    secrets: &'a Arc<dyn SecretSource>,
 }
 
 impl Opening<'_> {
@@ -310,13 +310,13 @@ impl Opening<'_> {
                 (access, Arc::new(self.files(&dataset, files).await?))
             }
             Source::S3(source) => {
-                let objects = S3Dataset::connect(&dataset, source, self.secrets).await?;
+                let objects = S3Dataset::connect(&dataset, source, &**self.secrets).await?;
                 let url = s3::url(dataset.name()).map_err(engine_fault)?;
                 self.context.register_object_store(&url, objects.store());
                 objects.check().await?;
                 let files = Files::remote(&objects).map_err(engine_fault)?;
                 let table = self.files(&dataset, files).await?;
-                (Access::S3(objects), Arc::new(table))
+                (Access::S3(Box::new(objects)), Arc::new(table))
             }
             Source::Postgres(source) => {
                 let table = PostgresTable::open(&dataset, source, self.secrets).await?;

@@ -235,7 +235,7 @@ impl Node {
             scheduler,
         };
         let observer = self.observer.clone();
-        let watch = ManifestWatch::new(manifest, app.digest(), adoption, observer);
+        let watch = ManifestWatch::new(manifest, app, adoption, observer);
         watch.start(self.shutdown.clone())
     }
 }

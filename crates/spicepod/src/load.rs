@@ -118,6 +118,10 @@ fn find(path: &Path) -> Result<PathBuf, LoadError> {
 
 /// The text, or none where the file is larger than the limit.
 fn read(manifest: &Path) -> io::Result<Option<String>> {
+    // Opening a pipe would wait for its writer.
+    if !fs::metadata(manifest)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
     let mut text = String::new();
     let read = File::open(manifest)?
         .take(MAX_MANIFEST_BYTES + 1)

@@ -13,11 +13,11 @@ use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpc;
 use ballista_core::serde::protobuf::{
     CancelJobParams, CancelJobResult, CleanJobDataParams, CleanJobDataResult,
     CreateUpdateSessionParams, CreateUpdateSessionResult, ExecuteQueryParams, ExecuteQueryResult,
-    ExecutorRegistration, ExecutorResource, ExecutorStoppedParams, ExecutorStoppedResult,
-    GetJobMetricsParams, GetJobMetricsResult, GetJobStatusParams, GetJobStatusResult,
-    HeartBeatParams, HeartBeatResult, PollWorkParams, PollWorkResult, RegisterExecutorParams,
-    RegisterExecutorResult, RemoveSessionParams, RemoveSessionResult, TaskStatus,
-    UpdateTaskStatusParams, UpdateTaskStatusResult, task_status,
+    ExecutorOperatingSystemSpecification, ExecutorRegistration, ExecutorResource,
+    ExecutorStoppedParams, ExecutorStoppedResult, GetJobMetricsParams, GetJobMetricsResult,
+    GetJobStatusParams, GetJobStatusResult, HeartBeatParams, HeartBeatResult, PollWorkParams,
+    PollWorkResult, RegisterExecutorParams, RegisterExecutorResult, RemoveSessionParams,
+    RemoveSessionResult, TaskStatus, UpdateTaskStatusParams, UpdateTaskStatusResult, task_status,
 };
 use cluster_proto::{ExecutorRun, NodeId, POLL_NUMBER_HEADER};
 use cluster_tls::tonic::{Authorizer, Method, Permit};
@@ -92,6 +92,14 @@ impl GuardedSchedulerGrpc {
 
     /// Does what an accepted poll asks for: takes its reports in and gives out tasks.
     async fn work(self, sender: ExecutorRun, mut poll: PollWorkParams) -> PollAnswer {
+        // Of runs that somebody invents there is no end, and the engine keeps each for a while with
+        // all that it says of itself: it is told of those alone that have opened a control stream.
+        if !self.members.is_run(&sender) {
+            return Ok(PollWorkResult::default());
+        }
+        if let Some(metadata) = &mut poll.metadata {
+            metadata.os_info = Some(ExecutorOperatingSystemSpecification::default());
+        }
         let slots = poll.metadata.as_ref().map_or(0, task_slots);
         // Once more: it may have waited for an earlier poll.
         reports::keep_own(&self.inner, &sender, &mut poll.task_status).await;

@@ -1,5 +1,7 @@
 //! Fetching the rows of a finished job from the executors that hold them.
 
+mod claims;
+
 use std::collections::HashMap;
 
 use arrow_flight::Ticket;
@@ -162,9 +164,12 @@ async fn fetch(channel: NodeChannel, ticket: Ticket) -> Result<Rows, DataFusionE
         .await
         .map_err(|status| DataFusionError::External(Box::new(status)))?
         .into_inner();
-    let batches = FlightRecordBatchStream::new_from_flight_data(
-        flight_data.map_err(|status| FlightError::Tonic(Box::new(status))),
-    );
+    let flight_data = flight_data.map(|data| {
+        let data = data.map_err(|status| FlightError::Tonic(Box::new(status)))?;
+        claims::ensure_bounded(&data)?;
+        Ok(data)
+    });
+    let batches = FlightRecordBatchStream::new_from_flight_data(flight_data);
     Ok(batches
         .map_err(|error| DataFusionError::External(Box::new(error)))
         .boxed())

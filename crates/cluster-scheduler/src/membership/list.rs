@@ -68,6 +68,16 @@ impl SchedulerList {
         all
     }
 
+    /// This one, and of the others those that fit into `count`.
+    pub(crate) fn first(&self, count: usize) -> Vec<SchedulerSummary> {
+        let seen = self.seen.borrow();
+        let peers = seen.peers.iter().map(Peer::summary);
+        std::iter::once(seen.own.clone())
+            .chain(peers)
+            .take(count)
+            .collect()
+    }
+
     /// All but this one.
     pub fn peers(&self) -> Vec<SchedulerSummary> {
         self.seen.borrow().peers.iter().map(Peer::summary).collect()

@@ -40,7 +40,7 @@ impl Directory {
         builder.create(root.join(HEARTBEATS)).map_err(unusable)?;
         let root = root.canonicalize().map_err(unusable)?;
         let mode = fs::metadata(&root).map_err(unusable)?.permissions().mode();
-        if mode & WRITABLE_BY_ALL != 0 {
+        if mode & WRITABLE_BY_OTHERS != 0 {
             return Err(OpenError::Unprotected { path: root });
         }
         Ok(Self { root })
@@ -166,6 +166,10 @@ impl Directory {
 
 /// The content; `None` where it is too large.
 fn read_file(path: &Path) -> io::Result<Option<Bytes>> {
+    // Opening a pipe would wait for its writer.
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
     let mut bytes = Vec::new();
     let read = File::open(path)?
         .take(OBJECT_LIMIT_BYTES + 1)
@@ -176,11 +180,15 @@ fn read_file(path: &Path) -> io::Result<Option<Bytes>> {
 
 /// Replaces the file as a whole, so that it survives a power cut complete, as it was or as it is.
 fn replace(path: &Path, bytes: &Bytes) -> io::Result<()> {
-    // Written under the lock, so nobody else has this one; a killed writer's is written over.
+    // Written under the lock, so nobody else has this one; a killed writer's is removed, whatever
+    // stands in its place by now.
     let temporary = beside(path, "tmp");
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .write(true)
         .mode(0o600)
         .open(&temporary)?;
@@ -193,4 +201,5 @@ fn replace(path: &Path, bytes: &Bytes) -> io::Result<()> {
     }
 }
 
-const WRITABLE_BY_ALL: u32 = 0o002;
+/// The group, and everybody: whoever can write here decides who is a scheduler.
+const WRITABLE_BY_OTHERS: u32 = 0o022;

@@ -10,6 +10,7 @@ use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::root_as_message;
 use datafusion::error::Result;
 use tokio::time::timeout;
 
@@ -152,6 +153,7 @@ fn gap(node_id: String, reason: String) -> Arc<TaskRecord> {
 fn read(answer: &[u8], wanted: &Wanted) -> Result<Vec<RecordBatch>, ArrowError> {
     let asked: Vec<usize> = wanted.asked().collect();
     let expected = columns::schema().project(&asked)?;
+    ensure_plain(answer)?;
     let reader = StreamReader::try_new(Cursor::new(answer), None)?;
     if !same_columns(&reader.schema(), &expected) {
         let message = format!("it has the columns {:?}", reader.schema().fields());
@@ -171,6 +173,42 @@ fn read(answer: &[u8], wanted: &Wanted) -> Result<Vec<RecordBatch>, ArrowError> 
     });
     batches.collect()
 }
+
+/// Refuses what no scheduler of ours sends: a message that is longer than the answer, and compressed
+/// columns. Both claim sizes that the reader gets memory for before it looks, and a claim of some
+/// terabytes ends the process.
+fn ensure_plain(answer: &[u8]) -> Result<(), ArrowError> {
+    let torn = || ArrowError::IpcError("its messages are torn".to_owned());
+    let mut rest = answer;
+    while !rest.is_empty() {
+        let (head, after) = rest.split_first_chunk::<8>().ok_or_else(torn)?;
+        let [m0, m1, m2, m3, l0, l1, l2, l3] = *head;
+        if [m0, m1, m2, m3] != CONTINUATION {
+            return Err(torn());
+        }
+        let length = i32::from_le_bytes([l0, l1, l2, l3]);
+        if length == 0 {
+            return Ok(());
+        }
+        let length = usize::try_from(length).map_err(|_| torn())?;
+        let (metadata, after) = after.split_at_checked(length).ok_or_else(torn)?;
+        let message = root_as_message(metadata).map_err(|_| torn())?;
+        let body = usize::try_from(message.bodyLength()).map_err(|_| torn())?;
+        (_, rest) = after.split_at_checked(body).ok_or_else(torn)?;
+        let dictionary = message.header_as_dictionary_batch();
+        let batch = message
+            .header_as_record_batch()
+            .or_else(|| dictionary.and_then(|dictionary| dictionary.data()));
+        if batch.is_some_and(|batch| batch.compression().is_some()) {
+            let message = "its columns are compressed".to_owned();
+            return Err(ArrowError::IpcError(message));
+        }
+    }
+    Ok(())
+}
+
+/// What every message begins with.
+const CONTINUATION: [u8; 4] = [0xff; 4];
 
 fn same_columns(one: &Schema, other: &Schema) -> bool {
     let (one, other) = (one.fields().iter(), other.fields().iter());

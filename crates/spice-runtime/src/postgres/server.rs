@@ -29,10 +29,10 @@ impl Server {
         source: &PostgresSource,
         secrets: &dyn SecretSource,
     ) -> Result<Self, OpenFault> {
-        let fault = |source| OpenFault::Postgres {
+        let fault = |error| OpenFault::Postgres {
             dataset: dataset.name().clone(),
             from: dataset.source().to_string(),
-            source,
+            source: Box::new(error),
         };
         let text = async |value: &ParamValue| {
             let expanded = expand(value, secrets).await;

@@ -1,7 +1,7 @@
 //! A table as the engine asks about it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{Fields, Schema, SchemaRef};
@@ -27,7 +27,8 @@ use crate::secrets::SecretSource;
 pub(crate) struct PostgresTable {
     dataset: Arc<Dataset>,
     source: Arc<PostgresSource>,
-    server: Arc<Server>,
+    server: Arc<Mutex<Arc<Server>>>,
+    secrets: Arc<dyn SecretSource>,
     columns: Arc<[Column]>,
     utf8: bool,
     schema: SchemaRef,
@@ -38,11 +39,14 @@ impl PostgresTable {
     pub(crate) async fn open(
         dataset: &Dataset,
         source: &PostgresSource,
-        secrets: &dyn SecretSource,
+        secrets: &Arc<dyn SecretSource>,
     ) -> Result<Self, OpenFault> {
-        let server = Server::of(dataset, source, secrets).await?;
-        let described = describe(&server, source).await;
-        let described = described.map_err(|error| fault(dataset, error))?;
+        let server = Server::of(dataset, source, &**secrets).await?;
+        let described = async {
+            let connection = Connection::open(&server).await?;
+            describe(&connection, source).await
+        };
+        let described = described.await.map_err(|error| fault(dataset, error))?;
         if described.columns.is_empty() {
             return Err(OpenFault::NoColumns {
                 dataset: dataset.name().clone(),
@@ -52,7 +56,8 @@ impl PostgresTable {
         Ok(Self {
             dataset: Arc::new(dataset.clone()),
             source: Arc::new(source.clone()),
-            server: Arc::new(server),
+            server: Arc::new(Mutex::new(Arc::new(server))),
+            secrets: Arc::clone(secrets),
             schema: schema(&described.columns),
             columns: described.columns.into(),
             utf8: described.utf8,
@@ -61,8 +66,13 @@ impl PostgresTable {
 
     /// Checks that the table is there as it was when it was opened.
     pub(crate) async fn check(&self) -> Result<(), OpenFault> {
-        let described = describe(&self.server, &self.source).await;
-        let described = described.map_err(|error| fault(&self.dataset, error))?;
+        let described = async {
+            let connection = self.connect().await?;
+            describe(&connection, &self.source).await
+        };
+        let described = described
+            .await
+            .map_err(|error| fault(&self.dataset, error))?;
         if described.columns == *self.columns {
             return Ok(());
         }
@@ -94,7 +104,24 @@ impl PostgresTable {
 
     /// A new transaction.
     pub(super) async fn connect(&self) -> Result<Connection, PostgresError> {
-        Connection::open(&self.server).await
+        let server = Arc::clone(&self.server());
+        match Connection::open(&server).await {
+            Err(refused @ PostgresError::Refused { .. }) => self.connect_anew(refused).await,
+            opened => opened,
+        }
+    }
+
+    /// A password that is refused may have been replaced, in the database and in its store.
+    async fn connect_anew(&self, refused: PostgresError) -> Result<Connection, PostgresError> {
+        let server = Server::of(&self.dataset, &self.source, &*self.secrets).await;
+        let server = server.map_err(|_| refused)?;
+        let connection = Connection::open(&server).await?;
+        *self.server() = Arc::new(server);
+        Ok(connection)
+    }
+
+    fn server(&self) -> MutexGuard<'_, Arc<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reading(
@@ -201,9 +228,11 @@ impl fmt::Debug for PostgresTable {
     }
 }
 
-async fn describe(server: &Server, source: &PostgresSource) -> Result<Described, PostgresError> {
-    let connection = Connection::open(server).await?;
-    let described = column::describe(&connection, source.schema(), source.table());
+async fn describe(
+    connection: &Connection,
+    source: &PostgresSource,
+) -> Result<Described, PostgresError> {
+    let described = column::describe(connection, source.schema(), source.table());
     let described = tokio::time::timeout(ANSWER_LIMIT, described).await;
     described.unwrap_or(Err(PostgresError::Silent {
         seconds: ANSWER_LIMIT.as_secs(),
@@ -214,7 +243,7 @@ fn fault(dataset: &Dataset, source: PostgresError) -> OpenFault {
     OpenFault::Postgres {
         dataset: dataset.name().clone(),
         from: dataset.source().to_string(),
-        source,
+        source: Box::new(source),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use spicepod::{App, LoadError, ManifestText};
+use spicepod::{App, LoadError, ManifestText, SchedulerSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -21,6 +21,8 @@ pub(crate) struct ManifestWatch {
     manifest: Arc<Manifest>,
     /// Of the application in use.
     digest: String,
+    /// What this node started with, as a scheduler.
+    settings: SchedulerSettings,
     adoption: Adoption,
     observer: Arc<Observer>,
     memory: Memory,
@@ -29,16 +31,17 @@ pub(crate) struct ManifestWatch {
 type Looked = Result<Option<ManifestText>, ManifestFault>;
 
 impl ManifestWatch {
-    /// Follows `manifest`, which said what the application with this digest is.
+    /// Follows `manifest`, which said what `app` is.
     pub(crate) fn new(
         manifest: Manifest,
-        digest: &str,
+        app: &App,
         adoption: Adoption,
         observer: Arc<Observer>,
     ) -> Self {
         Self {
             manifest: Arc::new(manifest),
-            digest: digest.to_owned(),
+            digest: app.digest().to_owned(),
+            settings: app.scheduler().clone(),
             adoption,
             observer,
             memory: Memory::default(),
@@ -90,6 +93,9 @@ impl ManifestWatch {
         asked: bool,
     ) -> Result<(), ManifestFault> {
         let app = self.parse(text.clone()).await?;
+        if self.adoption.scheduler.is_some() && *app.scheduler() != self.settings {
+            tracing::warn!("runtime.scheduler has changed; it is used after a restart");
+        }
         let same = app.digest() == self.digest;
         if !same {
             for warning in app.warnings() {

@@ -1,10 +1,13 @@
 //! A PostgreSQL database.
 
+use std::fs;
+
 use anyhow::{Result, ensure};
 use cluster_test::PostgresServer;
+use tokio::time::timeout;
 
 use super::{Cluster, ensure_discreet, refusal, write_manifest};
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, PATIENCE};
 
 #[tokio::test]
 async fn executors_without_a_password_join_a_table_with_files() -> Result<()> {
@@ -31,6 +34,33 @@ async fn executors_without_a_password_join_a_table_with_files() -> Result<()> {
         .ensure_rows("SELECT count(*) FROM many", &["50000"])
         .await?;
     cluster.ensure_discreet(&[server.password()]).await
+}
+
+#[tokio::test]
+async fn a_password_that_is_replaced_in_its_store_is_used_without_a_restart() -> Result<()> {
+    let (fixture, server) = shop(&["orders"]).await?;
+    let store = "secrets:\n  - {from: env, name: env, params: {file_path: .env}}\n";
+    let manifest = fs::read_to_string(fixture.manifest())?;
+    fs::write(fixture.manifest(), manifest + store)?;
+    let file = fixture.directory().join(".env");
+    fs::write(&file, format!("PG_PASSWORD={}\n", server.password()))?;
+    let cluster = Cluster::start(&fixture, &[]).await?;
+    let count = "SELECT count(*) FROM orders WHERE n > 0";
+    cluster.ensure_rows(count, &["3"]).await?;
+
+    server
+        .execute("ALTER ROLE keeper PASSWORD 'replaced'")
+        .await?;
+    let refused = cluster.failure(count).await?;
+    ensure!(refused.contains("28P01"), "{refused}");
+    fs::write(&file, "PG_PASSWORD=replaced\n")?;
+    // Executors forget within half a minute what they were given.
+    let answered = async { while cluster.rows(count).await.is_err() {} };
+    timeout(2 * PATIENCE, answered).await?;
+    cluster.ensure_rows(count, &["3"]).await?;
+    cluster
+        .ensure_discreet(&["PASSWORD=", server.password()])
+        .await
 }
 
 #[tokio::test]
