@@ -78,7 +78,7 @@ impl ExecutionEngine for ReportingEngine {
             task_id,
         };
         let plan = interruptible(plan)?;
-        let writing = self.files.begin(&job_id.to_string());
+        let writing = self.files.begin(job_id.as_ref());
         let inner = self.inner.create_query_stage_exec(
             job_id,
             stage_id,

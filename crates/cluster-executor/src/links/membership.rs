@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::LinkParts;
 use super::introduction::{Introduced, IntroductionError, introduce};
 use super::link::{Link, printable};
+use super::table::Table;
 use crate::backoff::Backoff;
 use crate::boot::Reported;
 
@@ -55,7 +56,7 @@ impl Membership {
     }
 
     async fn ask_around(&self) -> Vec<(NodeAddress, Answer)> {
-        let sources = self.parts.links.table().to_ask();
+        let sources = self.parts.links.table().next_to_ask();
         let asked = sources.into_iter().map(async |source| {
             let dial = || self.parts.dial(&source.address);
             let channel = source.channel.clone().unwrap_or_else(dial);
@@ -73,7 +74,7 @@ impl Membership {
             }
         }
         let links = self.parts.links.clone();
-        for scheduler in links.change(|table, now| table.expire(now)) {
+        for scheduler in links.change(Table::expire) {
             tracing::info!(%scheduler, "scheduler given up");
         }
     }

@@ -71,7 +71,7 @@ impl Table {
 
     /// Whom to ask for the members now: every seed that did not answer, and one of those that
     /// should, in turn.
-    pub(super) fn to_ask(&mut self) -> Vec<Source> {
+    pub(super) fn next_to_ask(&mut self) -> Vec<Source> {
         let silent = |seed: &&Seed| seed.fault.is_some() && !self.is_connected(&seed.address);
         let silent = self.seeds.iter().filter(silent);
         let mut asked: Vec<NodeAddress> = silent.map(|seed| seed.address.clone()).collect();

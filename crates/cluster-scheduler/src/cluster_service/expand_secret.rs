@@ -13,7 +13,7 @@ use cluster_proto::{NodeId, REQUEST_ID_HEADER, pb};
 use cluster_tls::tonic::Permit;
 use secrecy::{ExposeSecret as _, SecretString};
 use spice_runtime::{SecretError, SecretSource};
-use spicepod::{ALL_STORES, App, SecretReference};
+use spicepod::{ALL_STORES, App, SecretReference, SecretStore};
 use tokio::time::timeout;
 use tonic::{Response, Status};
 
@@ -154,7 +154,7 @@ impl Question {
     reason = "the store is one of the application's or stands for all, and the key is fixed"
 )]
 fn nothing_in(app: &App, store: &str) -> SecretReference {
-    let mut declared = app.secret_stores().iter().map(|it| it.name());
+    let mut declared = app.secret_stores().iter().map(SecretStore::name);
     let store = declared.find(|name| *name == store).unwrap_or(ALL_STORES);
     SecretReference::new(store, NO_SECRET).expect("a declared store has a valid name")
 }

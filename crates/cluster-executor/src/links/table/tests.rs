@@ -19,7 +19,7 @@ fn down(reason: &str) -> LinkState {
 }
 
 fn asked(table: &mut Table) -> Vec<NodeAddress> {
-    let sources = table.to_ask().into_iter();
+    let sources = table.next_to_ask().into_iter();
     sources.map(|source| source.address).collect()
 }
 
