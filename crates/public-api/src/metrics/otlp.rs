@@ -106,13 +106,14 @@ fn metric(family: Family, now: u64) -> Metric {
 }
 
 fn number_point(series: Series, now: u64) -> Option<NumberDataPoint> {
-    let value = match series.value {
+    let Series { labels, value, .. } = series;
+    let value = match value {
         Value::Integer(integer) => PointValue::AsInt(integer),
         Value::Number(number) => PointValue::AsDouble(number),
         Value::Histogram(_) => return None,
     };
     Some(NumberDataPoint {
-        attributes: attributes(&series.labels),
+        attributes: attributes(&labels),
         time_unix_nano: now,
         value: Some(value),
         ..NumberDataPoint::default()
