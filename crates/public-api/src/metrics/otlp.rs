@@ -106,7 +106,7 @@ fn metric(family: Family, now: u64) -> Metric {
 }
 
 fn number_point(series: Series, now: u64) -> Option<NumberDataPoint> {
-    let Series { labels, value, .. } = series;
+    let Series { labels, value } = series;
     let value = match value {
         Value::Integer(integer) => PointValue::AsInt(integer),
         Value::Number(number) => PointValue::AsDouble(number),

@@ -87,7 +87,7 @@ async fn serve_and_tell(
     let told = async {
         links.any_connected().await;
         tracing::info!(role = "executor", node = %node_id, datasets, "ready");
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = executor.serve(listener, shutdown) => {}
