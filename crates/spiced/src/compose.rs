@@ -65,7 +65,9 @@ pub(crate) async fn run(decided: Decided) -> Result<(), Faults> {
     let signals = Signals::install().context("signals cannot be handled")?;
     let node = Node::new(&config, listeners, read.audit);
     let (shutdown, observer) = (node.shutdown.clone(), node.observer.clone());
-    let ended = until_stopped(signals, shutdown, node.serve(config, read.material)).await;
+    // Boxed: it holds what every role is made of.
+    let serving = Box::pin(node.serve(config, read.material));
+    let ended = until_stopped(signals, shutdown, serving).await;
     observer.audit().finish().await;
     match ended {
         Ended::Served(served) => Ok(served?),

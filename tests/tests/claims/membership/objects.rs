@@ -1,5 +1,6 @@
 //! The state in an object store.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +53,7 @@ async fn schedulers_meet_in_an_object_store_and_survive_that_it_hangs() -> Resul
     ready_until(&second, 200).await?;
     ensure!(!said(&first, "scheduler left") && !said(&second, "scheduler left"));
     second.terminate(PATIENCE).await?;
-    list_until(&first, |others| others.is_empty()).await?;
+    list_until(&first, BTreeMap::is_empty).await?;
 
     let secret = &server.credentials().secret_access_key;
     for node in [&first, &second] {
@@ -105,6 +106,7 @@ impl MembershipEvents for Unheard {
     fn state_reached(&self, _: Access, _: Duration) {}
 }
 
+#[expect(clippy::expect_used, reason = "a constant name and a port")]
 async fn member(server: &S3Server, port: u16) -> Result<Membership, MembershipError> {
     let keys = server.credentials();
     let opened = Membership::open(MembershipOptions {

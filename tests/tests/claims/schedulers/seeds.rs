@@ -33,13 +33,10 @@ async fn any_seed_that_answers_will_do_and_two_names_of_one_scheduler_are_one() 
         let rows = cluster.sql(question.sql).await.unwrap();
         question.check(&rows).unwrap();
     }
-    let connected = |line: &&str| *line == "executor connected";
     let logs = cluster.logs("scheduler1").unwrap();
-    let logs: Vec<&str> = logs.iter().map(|line| line.message()).collect();
-    assert_eq!(
-        logs.iter().copied().filter(|line| connected(&line)).count(),
-        1
-    );
+    let messages = logs.iter().map(|line| line.message());
+    let connected = messages.filter(|message| *message == "executor connected");
+    assert_eq!(connected.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
