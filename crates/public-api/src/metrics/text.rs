@@ -154,6 +154,9 @@ impl fmt::Display for Value {
 }
 
 #[cfg(test)]
+pub(super) use tests::registry as sample;
+
+#[cfg(test)]
 mod tests {
     use prometheus_client::metrics::counter::Counter;
     use prometheus_client::metrics::family::Family as Registered;
@@ -218,6 +221,3 @@ mod tests {
         assert!((buckets.sum - 21.6).abs() < 1e-9);
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::registry as sample;
