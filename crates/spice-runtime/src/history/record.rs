@@ -140,6 +140,9 @@ const LABEL_LIMIT_BYTES: usize = 300;
 const FIXED_ROW_BYTES: usize = 10 * 4 + 3 * 8 + 2;
 
 #[cfg(test)]
+pub(super) use tests::record as sample;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -183,6 +186,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::record as sample;
