@@ -105,6 +105,11 @@ impl ControlStreams {
         state.mailboxes.values().any(|mailbox| mailbox.is_open())
     }
 
+    /// Whether there is an executor that has not left, be its stream open or about to be.
+    pub(crate) fn any_expected(&self) -> bool {
+        !self.lock().mailboxes.is_empty()
+    }
+
     /// Hints to every executor that work is waiting. Hints of one executor merge, so this
     /// neither waits nor fails.
     pub(crate) fn poll_now(&self) {

@@ -51,12 +51,13 @@ impl BallistaDistributor {
     }
 
     /// The slots of all executors that have the application open. One whose control stream is open
-    /// tells of its own with its first poll, a moment later: that is waited for.
+    /// tells of its own with its first poll, a moment later, and one whose stream broke, or whose
+    /// certificate was renewed, opens it again: that is waited for.
     async fn task_slots(&self, app_digest: Option<&str>) -> usize {
         let told = async {
             loop {
                 let task_slots = self.engine.task_slots(app_digest).await;
-                if task_slots > 0 || !self.engine.streams.any_open() {
+                if task_slots > 0 || !self.engine.streams.any_expected() {
                     return task_slots;
                 }
                 sleep(FIRST_POLL_CHECK).await;
