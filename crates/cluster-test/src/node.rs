@@ -191,7 +191,10 @@ impl Node {
             self.kill().await?;
         }
         let mut launch = self.launch.clone();
-        for (listener, address) in &self.listeners {
+        // Others know it by these; the ports of the rest may be somebody else's by now.
+        let known = [Listener::Internal, Listener::Flight];
+        let known = self.listeners.iter().filter(|(it, _)| known.contains(it));
+        for (listener, address) in known {
             let mut arguments = launch.arguments.iter_mut();
             // The value comes after its flag.
             if arguments.any(|argument| *argument == *listener.flag())

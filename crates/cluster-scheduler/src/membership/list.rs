@@ -68,14 +68,14 @@ impl SchedulerList {
         all
     }
 
-    /// This one, and of the others those that fit into `count`.
+    /// This one, and of the others those that fit into `count`, in the order of their ids.
     pub(crate) fn first(&self, count: usize) -> Vec<SchedulerSummary> {
         let seen = self.seen.borrow();
-        let peers = seen.peers.iter().map(Peer::summary);
-        std::iter::once(seen.own.clone())
-            .chain(peers)
-            .take(count)
-            .collect()
+        let mut first = vec![seen.own.clone()];
+        first.extend(seen.peers.iter().map(Peer::summary));
+        first.truncate(count);
+        first.sort_by(|a, b| a.id.cmp(&b.id));
+        first
     }
 
     /// All but this one.
