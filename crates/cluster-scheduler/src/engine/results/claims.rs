@@ -28,7 +28,9 @@ fn claimed_bytes(batch: RecordBatch<'_>, body: &[u8]) -> u64 {
     if batch.compression().is_none() {
         return 0;
     }
-    let claims = batch.buffers().into_iter().flatten().map(|buffer| {
+    let filled = batch.buffers().into_iter().flatten();
+    let filled = filled.filter(|buffer| buffer.length() > 0);
+    let claims = filled.map(|buffer| {
         let start = usize::try_from(buffer.offset()).unwrap_or(usize::MAX);
         let head = body.get(start..).and_then(|rest| rest.first_chunk::<8>());
         // A buffer that stayed as it was says minus one.
