@@ -131,16 +131,21 @@ fn answer(command: pb::SchedulerControlMessage, news: &watch::Sender<News>) -> V
         let is_first = news.digest != change.digest;
         if is_first {
             *news = News {
-                digest: change.digest,
+                digest: change.digest.clone(),
                 since: Instant::now(),
             };
         }
         is_first
     });
-    vec![Report::Ack(pb::CommandAck {
+    let loaded = pb::PartitionsLoaded {
+        digest: change.digest,
+        ..Default::default()
+    };
+    let done = pb::CommandAck {
         request_id: change.request_id,
         error: String::new(),
-    })]
+    };
+    vec![Report::PartitionsLoaded(loaded), Report::Ack(done)]
 }
 
 fn heartbeat() -> Report {
