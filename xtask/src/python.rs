@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use crate::interop::packages;
 use crate::workspace::{cache_dir, output, succeed};
 
 /// An environment that holds exactly the named packages, and what those bring along.
@@ -44,13 +45,15 @@ impl Environment {
 }
 
 fn create(directory: &Path) -> Result<()> {
-    let mut command = Command::new("python3");
-    command.args(["-m", "venv", "--clear"]).arg(directory);
-    if let Err(error) = output(&mut command) {
-        bail!(
-            "{error:#}\nthis check needs Python 3 with its venv module: \
-             on Debian and Ubuntu `apt-get install python3-venv`"
-        );
+    let make = || {
+        let mut command = Command::new("python3");
+        command.args(["-m", "venv", "--clear"]).arg(directory);
+        output(&mut command)
+    };
+    // Debian has the module in a package of its own, also where Python is there.
+    if make().is_err() {
+        packages::install(&["python3", "python3-venv"])?;
+        make().context("Python 3 does not make an environment with its venv module")?;
     }
     Ok(())
 }

@@ -71,8 +71,8 @@ impl SchedulerSecrets {
         }
     }
 
-    /// Asks one scheduler after the other until one gives the secret. A refusal is not the last
-    /// word: while the application changes, another scheduler may serve it already.
+    /// Asks once. The schedulers are those whose definition it is: any other would give a secret of
+    /// its own to wherever that definition sends it (`apps.rs`).
     async fn round(&self, reference: &SecretReference) -> Round {
         let mut round = Round::Unanswered(None);
         for scheduler in &self.schedulers {

@@ -50,7 +50,7 @@ fn apart() -> impl Iterator<Item = PathBuf> {
 }
 
 /// Installs what is missing where nobody has to be asked for a password, as in a CI container.
-fn install(packages: &[&str]) -> Result<()> {
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");
     ensure!(
         is_installed("apt-get") && is_root(),
