@@ -383,4 +383,18 @@ mod tests {
         members.disconnect(&id("localhost:1"));
         assert!(members.bind(&id("localhost:1"), second, later));
     }
+
+    #[test]
+    fn a_run_is_one_that_opened_a_stream_and_no_other_mark_of_its_address() {
+        let members = Members::new(Duration::from_secs(30));
+        let owner = Owner::Uri("spiffe://cluster.local/executor/a".to_owned());
+        assert!(members.bind(&id("localhost:1"), owner, Instant::now()));
+        let run: ExecutorRun = "localhost:1#aa".parse().unwrap();
+        assert!(!members.is_run(&run), "it has claimed its id and no more");
+        members.connect(&run, None);
+        assert!(members.is_run(&run));
+        assert!(!members.is_run(&"localhost:1#bb".parse().unwrap()));
+        members.disconnect(run.node());
+        assert!(members.is_run(&run), "it may come back, with its reports");
+    }
 }

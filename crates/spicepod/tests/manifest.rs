@@ -382,3 +382,13 @@ fn parse(text: &str) -> Result<App, LoadError> {
 fn faults(text: &str) -> Vec<Finding> {
     parse(text).unwrap_err().findings().to_vec()
 }
+
+#[test]
+fn a_pipe_is_no_manifest_and_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spicepod.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let error = spicepod::load(&path).unwrap_err();
+    assert!(matches!(error, LoadError::Read { .. }), "{error:?}");
+}
