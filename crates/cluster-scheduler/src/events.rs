@@ -1,8 +1,11 @@
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use cluster_proto::NodeId;
 use cluster_tls::PeerIdentity;
+use thiserror::Error;
 
 use crate::peers::Missing;
 
@@ -18,9 +21,9 @@ pub trait SchedulerEvents: Send + Sync + 'static {
     /// An executor announced its end, or did not come back in time: its tasks go to others.
     fn executor_left(&self, id: &NodeId, reason: &str);
 
-    /// An executor asked for a secret and was answered. To be kept: this is who has access to
-    /// what.
-    fn secret_answered(&self, answer: &SecretAnswer<'_>);
+    /// An executor asked for a secret and is answered. To be kept: this is who has access to what,
+    /// and a secret is given only when this says that it is, which must take a bounded time.
+    fn secret_answered(&self, answer: &SecretAnswer<'_>) -> Keeping<'_>;
 
     /// An executor has the application with this digest open; `ready` executors can take tasks of
     /// the current one now.
@@ -39,6 +42,14 @@ pub trait SchedulerEvents: Send + Sync + 'static {
     /// and shows the gap.
     fn history_missing(&self, peer: &NodeId, missing: &Missing);
 }
+
+/// Whether an event is kept, once that is known.
+pub type Keeping<'a> = Pin<Box<dyn Future<Output = Result<(), NotKept>> + Send + 'a>>;
+
+/// An event is not kept, or not yet; why is known to whoever keeps events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the event could not be kept")]
+pub struct NotKept;
 
 /// A request for a secret and what came of it, without the value.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +81,8 @@ pub enum SecretOutcome {
     Absent,
     /// A store could not be asked.
     StoreFailed,
+    /// It is not given because that could not be kept.
+    Withheld,
 }
 
 impl SecretOutcome {
@@ -81,6 +94,7 @@ impl SecretOutcome {
             Self::NotReferenced => "not_referenced",
             Self::Absent => "absent",
             Self::StoreFailed => "store_failed",
+            Self::Withheld => "withheld",
         }
     }
 }

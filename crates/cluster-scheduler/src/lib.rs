@@ -32,7 +32,9 @@ mod status;
 
 pub use app_change::{AppChangeError, AppChanged};
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
-pub use events::{CommandEnd, CommandKind, SchedulerEvents, SecretAnswer, SecretOutcome};
+pub use events::{
+    CommandEnd, CommandKind, Keeping, NotKept, SchedulerEvents, SecretAnswer, SecretOutcome,
+};
 pub use members::MemberSummary;
 pub use membership::{
     Access, DEFAULT_MEMBER_TTL, MIN_MEMBER_TTL, Membership, MembershipError, MembershipEvents,

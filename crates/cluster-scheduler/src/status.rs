@@ -17,6 +17,8 @@ pub(crate) enum Refused {
     Secret,
     /// A secret store could not be asked. How it failed is in this scheduler's log.
     SecretStore,
+    /// It could not be kept who is given the secret.
+    SecretWithheld,
     /// The peer fell silent for longer than a stream may.
     Silent,
     /// A newer stream of the same executor took over.
@@ -53,6 +55,9 @@ impl From<Refused> for Status {
             Refused::NotServed(what) => Self::unimplemented(what),
             Refused::Secret => Self::invalid_argument("no such secret"),
             Refused::SecretStore => Self::internal("the secret cannot be read now"),
+            Refused::SecretWithheld => Self::unavailable(
+                "the secret is not given while it cannot be written down who has it; ask again",
+            ),
             Refused::Silent => Self::deadline_exceeded("no heartbeat within the allowed time"),
             Refused::Superseded => {
                 Self::aborted("a newer control stream of this executor took over")

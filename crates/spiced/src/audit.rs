@@ -1,16 +1,21 @@
-//! Who was given which secret, and who was denied what: one line for each, never a value.
+//! Who was given which secret, and who was denied what: lines that never hold a value.
+//!
+//! Where a file or standard output is asked for, a secret is given only once its line is written.
 
+mod file;
 mod writer;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use cluster_scheduler::SecretAnswer;
+use cluster_scheduler::{NotKept, SecretAnswer};
 use cluster_tls::PeerIdentity;
 use cluster_tls::tonic::{Decision, Denied};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
+use tokio::time::timeout;
 use tracing_subscriber::fmt::format::Writer as Text;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
@@ -39,7 +44,7 @@ impl AuditTarget {
     }
 }
 
-/// Takes audit events. Nothing waits for them to be written; what could not be is counted.
+/// Takes audit events. What could not be written is counted.
 pub(crate) struct AuditLog {
     writer: Option<Writer>,
 }
@@ -52,31 +57,44 @@ impl AuditLog {
         }
     }
 
-    /// A scheduler answered a request for a secret.
-    pub(crate) fn secret_answered(&self, answer: &SecretAnswer<'_>) {
-        let Some(writer) = &self.writer else {
-            return log(answer);
+    /// A scheduler answered a request for a secret with something else than the secret.
+    pub(crate) fn secret_refused(&self, answer: &SecretAnswer<'_>, suppressed: u64) {
+        match &self.writer {
+            Some(writer) => writer.write(Line::of_secret(answer, suppressed).to_text()),
+            None => log(answer, suppressed),
+        }
+    }
+
+    /// A scheduler is about to give a secret, and does so once this is written.
+    pub(crate) fn secret_given(
+        &self,
+        answer: &SecretAnswer<'_>,
+    ) -> impl Future<Output = Result<(), NotKept>> + use<> {
+        let kept = match &self.writer {
+            Some(writer) => Some(writer.keep(Line::of_secret(answer, 0).to_text())),
+            None => {
+                log(answer, 0);
+                None
+            }
         };
-        let line = Line {
-            store: Some(answer.store),
-            key: Some(answer.key),
-            executor: Some(answer.executor.to_string()),
-            request_id: Some(answer.request_id),
-            ..Line::of(
-                EXPAND_SECRET,
-                answer.outcome.as_str(),
-                (answer.peer, answer.remote),
-            )
-        };
-        writer.write(line.to_text());
+        async move {
+            match kept {
+                Some(kept) => match timeout(KEEP_LIMIT, kept).await {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(_)) | Err(_) => Err(NotKept),
+                },
+                None => Ok(()),
+            }
+        }
     }
 
     /// A call was denied, at either of a node's internal services.
-    pub(crate) fn denied(&self, decision: &Decision<'_>, denied: Denied) {
+    pub(crate) fn denied(&self, decision: &Decision<'_>, denied: Denied, suppressed: u64) {
         if let Some(writer) = &self.writer {
             let who = (decision.peer, decision.remote);
             let line = Line {
                 reason: Some(denied.as_str()),
+                suppressed,
                 ..Line::of(decision.method, "denied", who)
             };
             writer.write(line.to_text());
@@ -130,9 +148,24 @@ struct Line<'a> {
     key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    /// How many events of this peer were left out before this one.
+    #[serde(skip_serializing_if = "is_zero")]
+    suppressed: u64,
 }
 
 impl<'a> Line<'a> {
+    fn of_secret(answer: &SecretAnswer<'a>, suppressed: u64) -> Line<'a> {
+        let (outcome, who) = (answer.outcome.as_str(), (answer.peer, answer.remote));
+        Line {
+            store: Some(answer.store),
+            key: Some(answer.key),
+            executor: Some(answer.executor.to_string()),
+            request_id: Some(answer.request_id),
+            suppressed,
+            ..Line::of(EXPAND_SECRET, outcome, who)
+        }
+    }
+
     fn of(
         method: &'a str,
         outcome: &'a str,
@@ -151,6 +184,7 @@ impl<'a> Line<'a> {
             store: None,
             key: None,
             request_id: None,
+            suppressed: 0,
         }
     }
 
@@ -165,7 +199,7 @@ impl<'a> Line<'a> {
     }
 }
 
-fn log(answer: &SecretAnswer<'_>) {
+fn log(answer: &SecretAnswer<'_>, suppressed: u64) {
     tracing::info!(
         target: "audit",
         outcome = answer.outcome.as_str(),
@@ -176,6 +210,7 @@ fn log(answer: &SecretAnswer<'_>) {
         fingerprint = answer.peer.map(PeerIdentity::fingerprint),
         remote = answer.remote.map(tracing::field::display),
         request_id = answer.request_id,
+        suppressed = (suppressed > 0).then_some(suppressed),
         "secret asked for"
     );
 }
@@ -187,6 +222,17 @@ fn now() -> String {
     let _ = SystemTime.format_time(&mut Text::new(&mut text));
     text
 }
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// A disk that takes longer for a line is as good as full; whoever asked asks again.
+const KEEP_LIMIT: Duration = Duration::from_secs(2);
 
 const EXPAND_SECRET: &str = "/spice.protobuf.ClusterService/ExpandSecret";
 
@@ -206,6 +252,7 @@ mod tests {
         assert_eq!(object["key"], "a\n\"b\"");
         assert_eq!(object["role"], "none");
         assert!(object.get("peer").is_none() && object.get("store").is_none());
+        assert!(object.get("suppressed").is_none());
         let time = object["time"].as_str().unwrap();
         assert_eq!(
             (&time[4..5], &time[10..11], &time[time.len() - 1..]),

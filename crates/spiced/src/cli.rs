@@ -86,7 +86,7 @@ pub(crate) struct Args {
     pub(crate) data_dir: PathBuf,
 
     /// Where audit events go, a line of JSON each: a file, or `-` for standard output; the log
-    /// unless given
+    /// unless given. With it, a secret is given only once that is written
     #[arg(long, value_name = "FILE")]
     pub(crate) audit_log: Option<PathBuf>,
 

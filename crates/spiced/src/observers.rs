@@ -6,6 +6,7 @@ mod manifest;
 mod membership;
 mod rejected;
 mod repeats;
+mod secrets;
 mod tls;
 
 use std::net::IpAddr;
@@ -13,11 +14,11 @@ use std::sync::Arc;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
-use cluster_scheduler::{CommandEnd, CommandKind, Missing, SchedulerEvents, SecretAnswer};
+use cluster_scheduler::{CommandEnd, CommandKind, Keeping, Missing, SchedulerEvents, SecretAnswer};
 
 use crate::audit::{AuditLog, Sink};
-use crate::metrics::{LinkLabels, Metrics, MissingLabels, SecretLabels};
-use denials::{Caller, Denial};
+use crate::metrics::{LinkLabels, Metrics, MissingLabels};
+use denials::{AUDITED_A_MINUTE, Audited, Caller, Denial};
 use repeats::Repeats;
 
 pub(crate) use self::rejected::RejectedFiles;
@@ -29,6 +30,8 @@ pub(crate) struct Observer {
     audit: AuditLog,
     refusals: Repeats<IpAddr, &'static str>,
     denials: Repeats<Caller, Denial>,
+    audited: Repeats<Caller, Audited>,
+    withheld: Repeats<(), ()>,
     rejected: Arc<RejectedFiles>,
     rejected_manifest: Arc<RejectedFiles>,
 }
@@ -41,6 +44,8 @@ impl Observer {
             metrics,
             refusals: Repeats::default(),
             denials: Repeats::default(),
+            audited: Repeats::new(AUDITED_A_MINUTE),
+            withheld: Repeats::default(),
             rejected: Arc::default(),
             rejected_manifest: Arc::default(),
         }
@@ -81,16 +86,8 @@ impl SchedulerEvents for Observer {
         tracing::info!(executor = %id, reason, "executor left");
     }
 
-    fn secret_answered(&self, answer: &SecretAnswer<'_>) {
-        let labels = SecretLabels {
-            outcome: answer.outcome.as_str(),
-        };
-        self.metrics
-            .audit
-            .secret_answers
-            .get_or_create(&labels)
-            .inc();
-        self.audit.secret_answered(answer);
+    fn secret_answered(&self, answer: &SecretAnswer<'_>) -> Keeping<'_> {
+        self.keep_secret_answer(answer)
     }
 
     fn history_missing(&self, peer: &NodeId, missing: &Missing) {

@@ -19,7 +19,7 @@ use tonic::{Response, Status};
 
 use super::ClusterServiceState;
 use crate::authorization::ExpandSecret;
-use crate::events::{SecretAnswer, SecretOutcome};
+use crate::events::{Keeping, NotKept, SecretAnswer, SecretOutcome};
 use crate::status::Refused;
 
 /// A permitted request, and where it came from.
@@ -41,7 +41,7 @@ impl ClusterServiceState {
         let stores = self.secrets.stores_of(&app);
         let question = Question::of(&app, &asked.request);
         let outcome = question.ask(&stores, &request_id).await;
-        self.events.secret_answered(&SecretAnswer {
+        let keeping = self.events.secret_answered(&SecretAnswer {
             executor: &asked.executor,
             peer: permit.peer().map(AsRef::as_ref),
             remote: asked.remote,
@@ -53,7 +53,19 @@ impl ClusterServiceState {
             },
             request_id: &request_id,
         });
+        let outcome = match outcome {
+            Ok(secret) => given(secret, keeping).await,
+            refused => refused,
+        };
         answered(asked.request.key, outcome, &request_id)
+    }
+}
+
+/// A secret goes to nobody who would not be known to have it.
+async fn given(secret: SecretString, keeping: Keeping<'_>) -> Result<SecretString, SecretOutcome> {
+    match keeping.await {
+        Ok(()) => Ok(secret),
+        Err(NotKept) => Err(SecretOutcome::Withheld),
     }
 }
 
@@ -70,6 +82,7 @@ fn answered(
         })
         .map_err(|outcome| match outcome {
             SecretOutcome::StoreFailed => Status::from(Refused::SecretStore),
+            SecretOutcome::Withheld => Status::from(Refused::SecretWithheld),
             _ => Status::from(Refused::Secret),
         });
     let metadata = match &mut answer {
@@ -246,6 +259,21 @@ datasets:
         let answer = Question::of(&app(), &request).ask(&source, "id").await;
         let asked = source.asked.into_inner().unwrap();
         (answer.map(|_| ()), asked)
+    }
+
+    #[tokio::test]
+    async fn gives_a_secret_once_that_is_kept_and_keeps_it_back_where_that_fails() {
+        for (kept, outcome) in [
+            (Ok(()), Ok(())),
+            (Err(NotKept), Err(SecretOutcome::Withheld)),
+        ] {
+            let keeping = Box::pin(std::future::ready(kept));
+            let given = given(SecretString::from("value"), keeping).await;
+            assert_eq!(given.map(|_| ()), outcome);
+        }
+        let withheld = answered("key".to_owned(), Err(SecretOutcome::Withheld), "id");
+        // Executors take this for a scheduler to be asked again.
+        assert_eq!(withheld.unwrap_err().code(), tonic::Code::Unavailable);
     }
 
     #[tokio::test]

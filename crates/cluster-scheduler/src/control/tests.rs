@@ -3,7 +3,7 @@ use std::time::Duration;
 use pb::scheduler_control_message::Message;
 
 use super::*;
-use crate::events::{CommandEnd, CommandKind, SecretAnswer};
+use crate::events::{CommandEnd, CommandKind, Keeping, SecretAnswer};
 use crate::peers::Missing;
 
 /// Nobody is told of anything.
@@ -17,7 +17,9 @@ impl SchedulerEvents for Silent {
     fn command_ended(&self, _: &NodeId, _: CommandKind, _: CommandEnd) {}
     fn command_failed(&self, _: &NodeId, _: CommandKind, _: &str) {}
     fn acknowledgement_ignored(&self, _: &NodeId) {}
-    fn secret_answered(&self, _: &SecretAnswer<'_>) {}
+    fn secret_answered(&self, _: &SecretAnswer<'_>) -> Keeping<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
     fn history_missing(&self, _: &NodeId, _: &Missing) {}
 }
 

@@ -1,35 +1,23 @@
 //! Writing lines on a thread of its own, since disks may block.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::AuditTarget;
-
-/// The audit log cannot be written where it was asked for.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the audit log {} cannot be opened; name a file in a directory that this user may write to",
-    path.display()
-)]
-pub(crate) struct OpenAuditError {
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
+use super::file::{AuditFile, OpenAuditError};
+use crate::faults::chain;
 
 /// Where lines go.
 #[derive(Debug)]
 pub(crate) enum Sink {
     Stdout,
-    File { path: PathBuf, file: File },
+    File { path: PathBuf, file: AuditFile },
 }
 
 impl Sink {
@@ -40,10 +28,8 @@ impl Sink {
             AuditTarget::Stdout => return Ok(Some(Sink::Stdout)),
             AuditTarget::File(path) => path.clone(),
         };
-        match appended(&path) {
-            Ok(file) => Ok(Some(Sink::File { path, file })),
-            Err(source) => Err(OpenAuditError { path, source }),
-        }
+        let file = AuditFile::open(&path)?;
+        Ok(Some(Sink::File { path, file }))
     }
 
     fn write(&mut self, line: &str) -> io::Result<()> {
@@ -53,28 +39,22 @@ impl Sink {
                 stdout.write_all(line.as_bytes())?;
                 stdout.flush()
             }
-            // One write, so that several nodes may share a file.
-            Sink::File { file, .. } => file.write_all(line.as_bytes()),
+            Sink::File { file, .. } => file.append(line),
         }
     }
 
     /// Keeps the file that is open where there cannot be a new one.
-    fn reopen(&mut self) -> io::Result<()> {
+    fn reopen(&mut self) -> Result<(), OpenAuditError> {
         if let Sink::File { path, file } = self {
-            *file = appended(path)?;
+            *file = AuditFile::open(path)?;
         }
         Ok(())
     }
 }
 
-/// For this user alone: the lines tell who has access to what.
-fn appended(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(0o600).open(path)
-}
-
 enum Order {
-    Write(String),
+    /// Whoever waits for the line hears of it once it is written, and of nothing otherwise.
+    Write(String, Option<oneshot::Sender<()>>),
     Reopen,
     Finish(oneshot::Sender<()>),
 }
@@ -93,6 +73,7 @@ impl Writer {
             sink,
             lost: lost.clone(),
             failing: false,
+            told: None,
         };
         std::thread::spawn(move || desk.work(&queue));
         Writer { orders, lost }
@@ -100,7 +81,18 @@ impl Writer {
 
     /// Takes a line to be written; it is lost where too many wait already.
     pub(super) fn write(&self, line: String) {
-        if self.orders.try_send(Order::Write(line)).is_err() {
+        self.order(Order::Write(line, None));
+    }
+
+    /// Takes a line to be written, and says when it is. The sender is dropped where it is lost.
+    pub(super) fn keep(&self, line: String) -> oneshot::Receiver<()> {
+        let (written, kept) = oneshot::channel();
+        self.order(Order::Write(line, Some(written)));
+        kept
+    }
+
+    fn order(&self, order: Order) {
+        if self.orders.try_send(order).is_err() {
             self.lost.inc();
         }
     }
@@ -133,42 +125,75 @@ struct Desk {
     sink: Sink,
     lost: Counter,
     failing: bool,
+    /// When trouble was last told of.
+    told: Option<Instant>,
 }
 
 impl Desk {
     fn work(mut self, queue: &Receiver<Order>) {
         while let Ok(order) = queue.recv() {
             match order {
-                Order::Write(line) => self.write(&line),
-                Order::Reopen => match self.sink.reopen() {
-                    Ok(()) => tracing::info!("audit log opened anew"),
-                    Err(error) => tracing::error!(%error, "audit log not opened anew"),
-                },
+                Order::Write(line, written) => {
+                    if self.write(&line)
+                        && let Some(written) = written
+                    {
+                        // Nobody waits any more where this fails.
+                        let _ = written.send(());
+                    }
+                }
+                Order::Reopen => self.reopen(),
                 Order::Finish(done) => {
-                    // Nobody waits any more where this fails.
                     let _ = done.send(());
                 }
             }
         }
     }
 
-    /// Trouble is told of when it begins and when it ends; every line that it costs is counted.
-    fn write(&mut self, line: &str) {
+    /// Every line that is lost is counted.
+    fn write(&mut self, line: &str) -> bool {
         let written = self.sink.write(line);
-        match (&written, self.failing) {
-            (Err(error), false) => tracing::error!(%error, "audit log cannot be written"),
-            (Ok(()), true) => tracing::info!("audit log is written again"),
-            _ => {}
+        match &written {
+            Ok(()) => self.succeeded(),
+            Err(error) => {
+                self.lost.inc();
+                self.failed(error);
+            }
         }
-        self.failing = written.is_err();
-        if self.failing {
-            self.lost.inc();
+        written.is_ok()
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        let told = self.told.is_some_and(|told| told.elapsed() < TELL_AGAIN);
+        if !told {
+            tracing::error!(%error, "audit log cannot be written");
+            self.told = Some(Instant::now());
+            self.failing = true;
+        }
+    }
+
+    /// The end of trouble that was told of is told, too.
+    fn succeeded(&mut self) {
+        if std::mem::take(&mut self.failing) {
+            tracing::info!("audit log is written again");
+        }
+    }
+
+    fn reopen(&mut self) {
+        match self.sink.reopen() {
+            Ok(()) => tracing::info!("audit log opened anew"),
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(error, "audit log not opened anew");
+            }
         }
     }
 }
 
 /// Seconds of a flood, in a few mebibytes.
 const QUEUED_LINES: usize = 8192;
+
+/// A disk on which one line fits and the next does not must not fill the log as well.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// The end of a node does not wait longer for a disk.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
@@ -178,7 +203,7 @@ const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(10);
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
 
     use super::*;
 
@@ -190,15 +215,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn appends_to_a_file_that_only_its_owner_reads_and_follows_its_rotation() {
+    async fn says_of_a_line_that_it_is_written_when_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let (writer, lost) = writer(&path);
+        writer.keep("one\n".to_owned()).await.unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
+        assert_eq!(lost.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn says_nothing_of_a_line_that_is_lost_and_counts_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let (writer, lost) = writer(&path);
+        let other = fs::File::open(&path).unwrap();
+        other.lock().unwrap();
+        assert!(writer.keep("one\n".to_owned()).await.is_err());
+        other.unlock().unwrap();
+        writer.keep("two\n".to_owned()).await.unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+        assert_eq!(lost.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn follows_the_rotation_of_its_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit.jsonl");
         let (writer, lost) = writer(&path);
         writer.write("one\n".to_owned());
         writer.finish().await;
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-
         let moved = directory.path().join("audit.1");
         fs::rename(&path, &moved).unwrap();
         writer.write("two\n".to_owned());
@@ -207,28 +253,6 @@ mod tests {
         writer.finish().await;
         assert_eq!(fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
-        drop(writer);
-
-        let (writer, _) = self::writer(&path);
-        writer.write("four\n".to_owned());
-        writer.finish().await;
-        assert_eq!(fs::read_to_string(&path).unwrap(), "three\nfour\n");
         assert_eq!(lost.get(), 0);
-    }
-
-    #[tokio::test]
-    async fn counts_what_a_full_disk_takes_away() {
-        let (writer, lost) = writer(Path::new("/dev/full"));
-        writer.write("one\n".to_owned());
-        writer.write("two\n".to_owned());
-        writer.finish().await;
-        assert_eq!(lost.get(), 2);
-    }
-
-    #[test]
-    fn says_which_file_cannot_be_opened() {
-        let target = AuditTarget::File("/nowhere/audit.jsonl".into());
-        let error = Sink::open(&target).unwrap_err().to_string();
-        assert!(error.contains("/nowhere/audit.jsonl"), "{error}");
     }
 }

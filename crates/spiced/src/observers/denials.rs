@@ -1,7 +1,8 @@
 //! Denied calls, as log lines and a metric.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use cluster_tls::PeerIdentity;
 use cluster_tls::tonic::{Decision, Decisions, Denied};
 
 use super::Observer;
@@ -22,12 +23,24 @@ pub(super) struct Denial {
     reason: &'static str,
 }
 
+/// Events of which somebody without access makes as many as they like: a share of the audit log for
+/// each caller and kind, with the number of those that were left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Audited {
+    Denial,
+    /// A secret was asked for and not given.
+    Refusal,
+}
+
 impl Decisions for Observer {
     fn decided(&self, decision: &Decision<'_>) {
         if let Err(denied) = decision.outcome {
             self.count_denial(decision, denied);
             self.tell_denial(decision, denied);
-            self.audit.denied(decision, denied);
+            let caller = Caller::of(decision.peer, decision.remote);
+            if let Some(suppressed) = self.audited.record(caller, Audited::Denial) {
+                self.audit.denied(decision, denied, suppressed);
+            }
         }
     }
 }
@@ -47,7 +60,8 @@ impl Observer {
     fn tell_denial(&self, decision: &Decision<'_>, denied: Denied) {
         let (method, reason) = (decision.method, denied.as_str());
         let denial = Denial { method, reason };
-        let Some(repeated) = self.denials.record(Caller::of(decision), denial) else {
+        let caller = Caller::of(decision.peer, decision.remote);
+        let Some(repeated) = self.denials.record(caller, denial) else {
             return;
         };
         let repeated = (repeated > 0).then_some(repeated);
@@ -59,8 +73,8 @@ impl Observer {
 }
 
 impl Caller {
-    fn of(decision: &Decision<'_>) -> Self {
-        match (decision.peer, decision.remote) {
+    pub(super) fn of(peer: Option<&PeerIdentity>, remote: Option<SocketAddr>) -> Self {
+        match (peer, remote) {
             (Some(peer), _) => Self::Member {
                 fingerprint: peer.fingerprint().to_owned(),
             },
@@ -73,3 +87,6 @@ impl Caller {
 fn role(decision: &Decision<'_>) -> &'static str {
     decision.peer.map_or("none", |peer| peer.role().as_str())
 }
+
+/// A flood fills some forty megabytes a day at the most, and a probe is seen in full.
+pub(super) const AUDITED_A_MINUTE: u32 = 60;

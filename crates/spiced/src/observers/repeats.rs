@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 /// it happens, and by its kind, of which there are few.
 #[derive(Debug)]
 pub(super) struct Repeats<S, K> {
+    /// How many in a minute are worth one.
+    lines: u32,
     seen: Mutex<HashMap<(Source<S>, K), Seen>>,
 }
 
@@ -21,12 +23,22 @@ enum Source<S> {
 #[derive(Debug)]
 struct Seen {
     since: Instant,
+    told: u32,
     suppressed: u64,
 }
 
 impl<S, K> Default for Repeats<S, K> {
+    /// One line a minute.
     fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+impl<S, K> Repeats<S, K> {
+    /// The first `lines` events of each minute are worth one.
+    pub(super) fn new(lines: u32) -> Self {
         Self {
+            lines,
             seen: Mutex::default(),
         }
     }
@@ -34,7 +46,7 @@ impl<S, K> Default for Repeats<S, K> {
 
 impl<S: Eq + Hash, K: Copy + Eq + Hash> Repeats<S, K> {
     /// `Some` with the number of events since the last line about this source and kind, or `None`
-    /// when the last line is less than a minute old.
+    /// when there were enough within this minute.
     pub(super) fn record(&self, source: S, kind: K) -> Option<u64> {
         self.record_at(Source::One(source), kind, Instant::now())
     }
@@ -43,14 +55,15 @@ impl<S: Eq + Hash, K: Copy + Eq + Hash> Repeats<S, K> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (source, kind);
         if let Some(entry) = seen.get_mut(&key) {
-            if now.duration_since(entry.since) < WINDOW {
-                entry.suppressed += 1;
-                return None;
+            if now.duration_since(entry.since) >= WINDOW {
+                return Some(std::mem::replace(entry, Seen::first(now)).suppressed);
             }
-            let repeated = entry.suppressed;
-            entry.since = now;
-            entry.suppressed = 0;
-            return Some(repeated);
+            if entry.told < self.lines {
+                entry.told += 1;
+                return Some(0);
+            }
+            entry.suppressed += 1;
+            return None;
         }
         if seen.len() >= SOURCES {
             seen.retain(|_, entry| now.duration_since(entry.since) < WINDOW);
@@ -61,12 +74,18 @@ impl<S: Eq + Hash, K: Copy + Eq + Hash> Repeats<S, K> {
             drop(seen);
             return self.record_at(Source::Others, kind, now);
         }
-        let first = Seen {
-            since: now,
-            suppressed: 0,
-        };
-        seen.insert(key, first);
+        seen.insert(key, Seen::first(now));
         Some(0)
+    }
+}
+
+impl Seen {
+    fn first(now: Instant) -> Seen {
+        Seen {
+            since: now,
+            told: 1,
+            suppressed: 0,
+        }
     }
 }
 
@@ -91,6 +110,23 @@ mod tests {
         let two = Source::One(2);
         assert_eq!(repeats.record_at(two, "plaintext", start), Some(0));
         assert_eq!(repeats.record_at(ONE, "plaintext", start + WINDOW), Some(1));
+    }
+
+    #[test]
+    fn as_many_a_minute_as_are_asked_for() {
+        let repeats = Addresses::new(3);
+        let start = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(repeats.record_at(ONE, "denied", start), Some(0));
+        }
+        for _ in 0..2 {
+            assert_eq!(repeats.record_at(ONE, "denied", start), None);
+        }
+        let two = Source::One(2);
+        assert_eq!(repeats.record_at(two, "denied", start), Some(0));
+        let later = start + WINDOW;
+        assert_eq!(repeats.record_at(ONE, "denied", later), Some(2));
+        assert_eq!(repeats.record_at(ONE, "denied", later), Some(0));
     }
 
     #[test]
