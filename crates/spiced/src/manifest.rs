@@ -2,13 +2,17 @@
 
 mod adoption;
 mod memory;
+mod reading;
+mod stillness;
 mod watch;
 
+use std::fs;
 use std::path::Path;
 
 use spicepod::{App, LoadError, ManifestText};
 
 use crate::config::ManifestPath;
+use stillness::Stamp;
 
 pub(crate) use adoption::{Adoption, Opening};
 pub(crate) use watch::ManifestWatch;
@@ -31,19 +35,31 @@ impl Manifest {
     }
 
     /// What the spicepod says now. Not for async workers.
-    fn look(&self) -> Result<Option<ManifestText>, LoadError> {
+    fn look(&self) -> Result<Look, LoadError> {
         // A file that was there must not go away unnoticed.
         let needed = match self.in_use {
             Some(_) => Needed::Yes,
             None => Needed::No,
         };
-        read(&self.path, needed)
+        let text = read(&self.path, needed)?;
+        // A file that goes or changes meanwhile is another one at the next look.
+        let metadata = text.as_ref().map(|text| fs::metadata(text.path()));
+        let stamp = metadata.and_then(Result::ok).map(|it| Stamp::of(&it));
+        Ok(Look { text, stamp })
     }
 
     /// Whether there is a file at all.
     pub(crate) fn is_there(&self) -> bool {
         self.in_use.is_some()
     }
+}
+
+/// A spicepod as it was found.
+#[derive(Clone, Debug)]
+struct Look {
+    /// Nothing where there is no file.
+    text: Option<ManifestText>,
+    stamp: Option<Stamp>,
 }
 
 /// Whether a node without a spicepod is none.

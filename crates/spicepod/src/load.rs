@@ -67,6 +67,12 @@ impl ManifestText {
         })
     }
 
+    /// The file that it was read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Interpret it.
     ///
     /// # Errors

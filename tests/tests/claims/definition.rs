@@ -2,6 +2,7 @@
 
 mod absent;
 mod change;
+mod in_place;
 mod rejected;
 mod running;
 

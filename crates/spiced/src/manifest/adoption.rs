@@ -1,6 +1,7 @@
 //! Putting another application in the place of the one in use.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster_scheduler::{AppChangeError, AppChanged, Scheduler};
 use spice_runtime::{LocalSecrets, OpenError, Runtime, RuntimeOptions, RuntimeWriter};
@@ -34,8 +35,16 @@ pub(crate) struct Adoption {
 pub(super) enum ManifestFault {
     #[error(transparent)]
     Load(LoadError),
-    #[error("the spicepod does not stand still: it changed with each of {reads} reads")]
+    #[error(
+        "the spicepod does not stand still: it changed while it was read {reads} times; write \
+         another file beside it and rename that, which is taken at once"
+    )]
     Unsettled { reads: usize },
+    #[error(
+        "the spicepod could not be read within {} s; the file system that it is on does not answer",
+        after.as_secs_f64()
+    )]
+    Silent { after: Duration },
     #[error("a dataset or view of it cannot be opened")]
     Open(#[source] OpenError),
     #[error(transparent)]
@@ -48,6 +57,7 @@ impl ManifestFault {
         match self {
             Self::Load(error) => error.code(),
             Self::Unsettled { .. } => "unsettled",
+            Self::Silent { .. } => "silent",
             Self::Open(_) => "datasets",
             Self::Executors(_) => "executors",
         }

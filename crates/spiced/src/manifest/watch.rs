@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use spicepod::{App, LoadError, ManifestText, SchedulerSettings};
+use spicepod::{App, ManifestText, SchedulerSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::adoption::{Adoption, ManifestFault};
 use super::memory::{Memory, Occasion};
-use super::{Manifest, parse};
+use super::reading::{Reading, blocking};
+use super::stillness::Stillness;
+use super::{Look, Manifest, parse};
 use crate::faults::chain;
 use crate::observers::Observer;
 
@@ -26,9 +27,9 @@ pub(crate) struct ManifestWatch {
     adoption: Adoption,
     observer: Arc<Observer>,
     memory: Memory,
+    reading: Reading<Look>,
+    stillness: Stillness,
 }
-
-type Looked = Result<Option<ManifestText>, ManifestFault>;
 
 impl ManifestWatch {
     /// Follows `manifest`, which said what `app` is.
@@ -45,6 +46,8 @@ impl ManifestWatch {
             adoption,
             observer,
             memory: Memory::default(),
+            reading: Reading::within(READ_LIMIT),
+            stillness: Stillness::default(),
         }
     }
 
@@ -131,22 +134,23 @@ impl ManifestWatch {
         }
     }
 
-    /// What the spicepod says once it says the same twice. What is in use already, or was rejected a
-    /// moment ago, needs no second look.
-    async fn settled(&self) -> Looked {
+    /// What the spicepod says once it stands still. What is in use already needs no second look.
+    async fn settled(&mut self) -> Result<Option<ManifestText>, ManifestFault> {
         let mut last = self.read().await;
         for _ in 0..SETTLE_READS_MAX {
-            if last
-                .as_ref()
-                .is_ok_and(|text| *text == self.manifest.in_use)
-            {
-                return last;
+            match &last {
+                Ok(look) if self.is_settled(look) => return last.map(|look| look.text),
+                // What does not answer within its limit is not waited for again.
+                Err(ManifestFault::Silent { .. }) => return last.map(|look| look.text),
+                Ok(_) | Err(_) => {}
             }
             sleep(SETTLE_TIME).await;
             let next = self.read().await;
             match (&last, &next) {
-                (Ok(one), Ok(other)) if one == other => return next,
-                (Err(one), Err(other)) if one.code() == other.code() => return next,
+                (Err(one), Err(other)) if one.code() == other.code() => {
+                    self.stillness.settle(None);
+                    return next.map(|look| look.text);
+                }
                 _ => last = next,
             }
         }
@@ -154,9 +158,21 @@ impl ManifestWatch {
         Err(ManifestFault::Unsettled { reads })
     }
 
-    async fn read(&self) -> Looked {
+    fn is_settled(&mut self, look: &Look) -> bool {
+        let is_still = match look.stamp {
+            Some(stamp) => self.stillness.note(stamp, Instant::now()),
+            None => look.text.is_none(),
+        };
+        let settled = is_still || look.text == self.manifest.in_use;
+        if settled {
+            self.stillness.settle(look.stamp);
+        }
+        settled
+    }
+
+    async fn read(&mut self) -> Result<Look, ManifestFault> {
         let manifest = self.manifest.clone();
-        blocking(move || manifest.look()).await
+        self.reading.read(move || manifest.look()).await
     }
 
     async fn parse(&self, text: Option<ManifestText>) -> Result<App, ManifestFault> {
@@ -164,23 +180,14 @@ impl ManifestWatch {
     }
 }
 
-/// Runs `work` on a thread that may block (I10). A panic goes on here; a runtime that shuts down
-/// ends everything, and this is only one more thing that does not come back.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
-) -> Result<T, ManifestFault> {
-    match spawn_blocking(work).await {
-        Ok(done) => done.map_err(ManifestFault::Load),
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => std::future::pending().await,
-    }
-}
-
 /// As certificates are looked at: notifications can be lost, and mounted file systems send none.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A file that is written in one go is complete within this.
+/// Between two looks at a file that changes.
 const SETTLE_TIME: Duration = Duration::from_millis(250);
 
 /// One that has not stood still for five seconds is reported instead of being waited for.
 const SETTLE_READS_MAX: usize = 20;
+
+/// A file system that takes longer for a few kibibytes is as good as gone.
+const READ_LIMIT: Duration = Duration::from_secs(10);
