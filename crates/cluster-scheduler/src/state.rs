@@ -16,6 +16,7 @@ mod file_store;
 mod probe;
 mod s3_store;
 mod store;
+mod strangers;
 
 #[cfg(test)]
 mod fixture;

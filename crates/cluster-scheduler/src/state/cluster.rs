@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::backoff::Backoff;
@@ -85,6 +86,7 @@ impl ClusterState {
         let bytes = document
             .encode(&write)
             .map_err(|source| self.garbage(&Key::cluster(), source))?;
+        self.ensure_readable(&bytes)?;
         let put = self.store.put(&Key::cluster(), bytes, &expected).await;
         if put.is_ok() {
             return Ok(Some(outcome));
@@ -95,6 +97,22 @@ impl ClusterState {
             Err(PutError::Store(source)) => Err(self.unreachable(source)),
             Ok(_) | Err(PutError::Conflict) => Ok(None),
         }
+    }
+
+    /// Whoever wrote what nobody reads would end the cluster.
+    fn ensure_readable(&self, document: &Bytes) -> Result<(), StateError> {
+        let key = Key::cluster();
+        let limit_bytes = key.limit_bytes();
+        let bytes = u64::try_from(document.len()).unwrap_or(u64::MAX);
+        if bytes <= limit_bytes {
+            return Ok(());
+        }
+        Err(StateError::TooLarge {
+            place: self.place.clone(),
+            key: key.to_string(),
+            bytes,
+            limit_bytes,
+        })
     }
 
     async fn read_to_change(&self) -> Result<(ClusterDocument, Expected), StateError> {
@@ -147,3 +165,32 @@ impl ClusterState {
 
 /// As many writers as try at once get through by then, with the waits between.
 const ATTEMPTS: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::super::change::join;
+    use super::super::fixture::{entry, state_in};
+    use super::super::memory_store::MemoryStore;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_document_that_nobody_could_read_is_not_written() {
+        let store = Arc::new(MemoryStore::default());
+        let state = state_in(store.clone());
+        let limit = usize::try_from(Key::cluster().limit_bytes()).unwrap();
+        let enter = async |id: &str, label_bytes: usize| {
+            let mut own = entry(id, "run");
+            own.labels = [("a".to_owned(), "x".repeat(label_bytes))].into();
+            state
+                .mutate(move |document| join(document, &own, None))
+                .await
+        };
+        enter("s1:1", limit / 2).await.unwrap();
+        let before = store.content(&Key::cluster());
+        let refused = enter("s2:1", limit / 2).await.unwrap_err();
+        assert!(matches!(refused, StateError::TooLarge { .. }), "{refused}");
+        assert_eq!(store.content(&Key::cluster()), before);
+        enter("s2:1", limit / 4).await.unwrap();
+        assert_eq!(state.read().await.unwrap().schedulers.len(), 2);
+    }
+}

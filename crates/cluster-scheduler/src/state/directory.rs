@@ -4,20 +4,25 @@
 //! writer compares and replaces under the object's lock. The version of an object is its content:
 //! no two writes are the same. On a network file system the locks are as good as its `flock`.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 use super::error::{OpenError, StoreError};
 use super::file_lock::{ObjectLock, beside};
-use super::store::{Expected, HEARTBEATS, Key, LIST_LIMIT, OBJECT_LIMIT_BYTES, Version};
+use super::store::{Expected, HEARTBEATS, Key, LIST_LIMIT, Version};
+use super::strangers::Strangers;
 
 #[derive(Debug)]
 pub(super) struct Directory {
     root: PathBuf,
+    strangers: Strangers,
 }
 
 /// What a try to change an object came to.
@@ -39,21 +44,22 @@ impl Directory {
         builder.recursive(true).mode(0o700);
         builder.create(root.join(HEARTBEATS)).map_err(unusable)?;
         let root = root.canonicalize().map_err(unusable)?;
-        let mode = fs::metadata(&root).map_err(unusable)?.permissions().mode();
-        if mode & WRITABLE_BY_OTHERS != 0 {
-            return Err(OpenError::Unprotected { path: root });
+        let own = own_user(&root).map_err(unusable)?;
+        for folder in [root.clone(), root.join(HEARTBEATS)] {
+            ensure_ours(&folder, own)?;
         }
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            strangers: Strangers::default(),
+        })
     }
 
-    pub(super) fn read(&self, object: &str) -> Result<Option<Bytes>, StoreError> {
-        let path = self.root.join(object);
-        match read_file(&path) {
-            Ok(Some(bytes)) => Ok(Some(bytes)),
-            Ok(None) => Err(StoreError::TooLarge {
-                key: object.to_owned(),
-                limit_bytes: OBJECT_LIMIT_BYTES,
-            }),
+    pub(super) fn read(&self, key: &Key) -> Result<Option<Bytes>, StoreError> {
+        let path = self.root.join(key.as_str());
+        match read_file(&path, key.limit_bytes()) {
+            Ok(Content::Whole(bytes)) => Ok(Some(bytes)),
+            Ok(Content::TooLarge) => Err(key.too_large()),
+            Ok(Content::NoFile) => Err(StoreError::NoFile { path }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.still_there()?;
                 Ok(None)
@@ -64,15 +70,15 @@ impl Directory {
 
     pub(super) fn put(
         &self,
-        object: &str,
+        key: &Key,
         bytes: &Bytes,
         expected: &Expected,
     ) -> Result<Tried<Version>, StoreError> {
-        let path = self.root.join(object);
+        let path = self.root.join(key.as_str());
         let Some(lock) = self.lock(&path)? else {
             return Ok(Tried::Locked);
         };
-        let current = self.read(object)?;
+        let current = self.read(key)?;
         let as_expected = match (expected, &current) {
             (Expected::Absent, None) => true,
             (Expected::At(version), Some(current)) => version.as_bytes() == current,
@@ -86,12 +92,12 @@ impl Directory {
         Ok(Tried::Done(Version::new(bytes.clone())))
     }
 
-    pub(super) fn delete(&self, object: &str, version: &Version) -> Result<Tried<()>, StoreError> {
-        let path = self.root.join(object);
+    pub(super) fn delete(&self, key: &Key, version: &Version) -> Result<Tried<()>, StoreError> {
+        let path = self.root.join(key.as_str());
         let Some(lock) = self.lock(&path)? else {
             return Ok(Tried::Locked);
         };
-        if self.read(object)?.as_ref() != Some(version.as_bytes()) {
+        if self.read(key)?.as_ref() != Some(version.as_bytes()) {
             return Ok(Tried::Conflict);
         }
         let deleted = fs::remove_file(&path).and_then(|()| lock.delete());
@@ -116,9 +122,14 @@ impl Directory {
             let Some(key) = name.to_str().and_then(Key::listed_heartbeat) else {
                 continue;
             };
-            // One that went meanwhile is none.
-            if let Some(bytes) = self.read(key.as_str())? {
-                heartbeats.push((key, Version::new(bytes)));
+            match self.read(&key) {
+                Ok(Some(bytes)) => heartbeats.push((key, Version::new(bytes))),
+                // One that went meanwhile is none.
+                Ok(None) => {}
+                Err(error @ (StoreError::TooLarge { .. } | StoreError::NoFile { .. })) => {
+                    self.strangers.leave_out(&key, &error);
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(heartbeats)
@@ -164,18 +175,66 @@ impl Directory {
     }
 }
 
-/// The content; `None` where it is too large.
-fn read_file(path: &Path) -> io::Result<Option<Bytes>> {
-    // Opening a pipe would wait for its writer.
+/// What stands where an object may be.
+enum Content {
+    Whole(Bytes),
+    TooLarge,
+    NoFile,
+}
+
+fn read_file(path: &Path, limit_bytes: u64) -> io::Result<Content> {
+    // Opening a pipe would wait for its writer, and links lead out of the directory.
     if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no file"));
+        return Ok(Content::NoFile);
     }
     let mut bytes = Vec::new();
     let read = File::open(path)?
-        .take(OBJECT_LIMIT_BYTES + 1)
+        .take(limit_bytes + 1)
         .read_to_end(&mut bytes)?;
-    let fits = u64::try_from(read).is_ok_and(|read| read <= OBJECT_LIMIT_BYTES);
-    Ok(fits.then(|| Bytes::from(bytes)))
+    let fits = u64::try_from(read).is_ok_and(|read| read <= limit_bytes);
+    Ok(if fits {
+        Content::Whole(Bytes::from(bytes))
+    } else {
+        Content::TooLarge
+    })
+}
+
+/// Refuses a folder that others may write to, or make writable for themselves.
+fn ensure_ours(folder: &Path, own: u32) -> Result<(), OpenError> {
+    let path = folder.to_owned();
+    let found = match fs::symlink_metadata(folder) {
+        Ok(found) if found.is_dir() => found,
+        Ok(_) => {
+            let source = io::Error::other("it is a link or no directory");
+            return Err(OpenError::Directory { path, source });
+        }
+        Err(source) => return Err(OpenError::Directory { path, source }),
+    };
+    let owner = found.uid();
+    if !is_trusted(owner, own) {
+        return Err(OpenError::ForeignOwner { path, owner });
+    }
+    if found.mode() & WRITABLE_BY_OTHERS != 0 {
+        return Err(OpenError::Unprotected { path });
+    }
+    Ok(())
+}
+
+/// Who can do anything may own it too.
+fn is_trusted(owner: u32, own: u32) -> bool {
+    owner == own || owner == ROOT
+}
+
+/// Whom the files of this process belong to, there where they will be: file servers give users other
+/// numbers.
+fn own_user(root: &Path) -> io::Result<u32> {
+    let name = format!(".owner-{}.tmp", uuid::Uuid::new_v4().simple());
+    let path = root.join(name);
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true).mode(0o600);
+    let owner = options.open(&path)?.metadata()?.uid();
+    fs::remove_file(&path)?;
+    Ok(owner)
 }
 
 /// Replaces the file as a whole, so that it survives a power cut complete, as it was or as it is.
@@ -203,3 +262,5 @@ fn replace(path: &Path, bytes: &Bytes) -> io::Result<()> {
 
 /// The group, and everybody: whoever can write here decides who is a scheduler.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+const ROOT: u32 = 0;

@@ -41,12 +41,18 @@ pub enum StoreError {
         after: Duration,
     },
     /// Something that is none of ours is in the object's place.
-    #[error("{key} is larger than {limit_bytes} bytes, so no scheduler wrote it")]
+    #[error("{key} is larger than {limit_bytes} bytes, so no scheduler wrote it; remove it")]
     TooLarge {
         /// The object, below the state's location.
         key: String,
         /// The largest that is read.
         limit_bytes: u64,
+    },
+    /// A link, a pipe or a directory is in the object's place.
+    #[error("{} is a link or no file, so no scheduler wrote it; remove it", path.display())]
+    NoFile {
+        /// What is there.
+        path: PathBuf,
     },
     /// The object store told of no ETag.
     #[error("the object store gave no ETag for {key}, without which nothing can be changed safely")]
@@ -102,6 +108,22 @@ pub enum StateError {
         #[source]
         source: serde_json::Error,
     },
+    /// The document with the change in it could not be read any more.
+    #[error(
+        "{key} at {place} would have {bytes} bytes with this change, and no scheduler reads more than \
+         {limit_bytes}; it was left as it is. Schedulers need a fraction of that: take out what else is \
+         in it"
+    )]
+    TooLarge {
+        /// The state's location.
+        place: String,
+        /// The document.
+        key: String,
+        /// What it would have.
+        bytes: u64,
+        /// The most that is read.
+        limit_bytes: u64,
+    },
     /// The cluster has as many members as it can.
     #[error(
         "the cluster at {place} has as many schedulers as it can; the entries of those that ended \
@@ -144,13 +166,26 @@ pub enum OpenError {
     },
     /// Whoever may write there decides who is a member.
     #[error(
-        "everybody on this machine may write to {}, where the cluster state is kept: take that \
-         away with `chmod o-w`, or name another directory in runtime.scheduler.state_location",
+        "others on this machine may write to {0}, where the cluster state is kept: take that away \
+         with `chmod go-w {0}`, or name another directory in runtime.scheduler.state_location",
         path.display()
     )]
     Unprotected {
         /// The directory.
         path: PathBuf,
+    },
+    /// Whose directory it is decides who may write there.
+    #[error(
+        "{} belongs to another user (number {owner}), who decides who may write to the cluster state: \
+         give it to the user that spiced runs as with `chown`, or name another directory in \
+         runtime.scheduler.state_location",
+        path.display()
+    )]
+    ForeignOwner {
+        /// The directory.
+        path: PathBuf,
+        /// Who owns it.
+        owner: u32,
     },
     /// The object store's settings do not make sense.
     #[error("the settings for {place} cannot be used; see runtime.scheduler.params")]

@@ -15,12 +15,9 @@ impl ObjectLock {
     /// Takes the lock of `object`; `None` while somebody else has it.
     pub(super) fn try_take(object: &Path) -> io::Result<Option<Self>> {
         let path = beside(object, "lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)?;
+        let Some(file) = open(&path)? else {
+            return Ok(None);
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -37,6 +34,30 @@ impl ObjectLock {
     }
 }
 
+/// Opens the lock, or makes it; `None` where its holder deleted it meanwhile. Links are not followed:
+/// a new file is made at no link's other end, and [`is_at`] tells a link from the file behind it.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    match options.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made.map(Some),
+    }
+    let opened = fs::symlink_metadata(path).and_then(|found| {
+        if found.is_file() {
+            options.open(path)
+        } else {
+            Err(io::Error::other(
+                "its lock is a link or no file; remove that",
+            ))
+        }
+    });
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
 /// The hidden file of this kind beside `object`.
 pub(super) fn beside(object: &Path, kind: &str) -> PathBuf {
     let name = object.file_name().unwrap_or_default().to_string_lossy();
@@ -45,7 +66,7 @@ pub(super) fn beside(object: &Path, kind: &str) -> PathBuf {
 
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Ok(there) => Ok(there.ino() == ours.ino() && there.dev() == ours.dev()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),

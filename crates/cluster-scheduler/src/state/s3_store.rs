@@ -19,15 +19,14 @@ use tokio::time::timeout;
 
 use super::config::S3Location;
 use super::error::StoreError;
-use super::store::{
-    Expected, HEARTBEATS, Key, LIST_LIMIT, OBJECT_LIMIT_BYTES, PutError, StateStore, Stored,
-    Version,
-};
+use super::store::{Expected, HEARTBEATS, Key, LIST_LIMIT, PutError, StateStore, Stored, Version};
+use super::strangers::Strangers;
 
 pub(super) struct S3Store {
     store: AmazonS3,
     prefix: String,
     patience: Duration,
+    strangers: Strangers,
 }
 
 impl S3Store {
@@ -61,6 +60,7 @@ impl S3Store {
             store: builder.with_client_options(client).build()?,
             prefix: location.prefix.trim_matches('/').to_owned(),
             patience,
+            strangers: Strangers::default(),
         })
     }
 
@@ -99,7 +99,7 @@ impl StateStore for S3Store {
         let path = self.path(key.as_str());
         let reading = async {
             let found = self.store.get(&path).await?;
-            if found.meta.size > OBJECT_LIMIT_BYTES {
+            if found.meta.size > key.limit_bytes() {
                 return Ok(None);
             }
             let e_tag = found.meta.e_tag.clone();
@@ -110,10 +110,7 @@ impl StateStore for S3Store {
                 let version = version(key.as_str(), e_tag.as_deref())?;
                 Ok(Some(Stored { bytes, version }))
             }
-            Ok(None) => Err(StoreError::TooLarge {
-                key: key.to_string(),
-                limit_bytes: OBJECT_LIMIT_BYTES,
-            }),
+            Ok(None) => Err(key.too_large()),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(key.as_str(), error)),
         }
@@ -159,10 +156,15 @@ impl StateStore for S3Store {
         let mut heartbeats = vec![];
         for object in listed {
             let name = object.location.filename();
-            if let Some(key) = name.and_then(Key::listed_heartbeat) {
-                let version = version(key.as_str(), object.e_tag.as_deref())?;
-                heartbeats.push((key, version));
+            let Some(key) = name.and_then(Key::listed_heartbeat) else {
+                continue;
+            };
+            if object.size > key.limit_bytes() {
+                self.strangers.leave_out(&key, &key.too_large());
+                continue;
             }
+            let version = version(key.as_str(), object.e_tag.as_deref())?;
+            heartbeats.push((key, version));
         }
         Ok(heartbeats)
     }

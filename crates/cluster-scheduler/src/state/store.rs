@@ -92,6 +92,23 @@ impl Key {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The largest object of this name that is read.
+    pub(super) fn limit_bytes(&self) -> u64 {
+        if *self == Self::cluster() {
+            DOCUMENT_LIMIT_BYTES
+        } else {
+            HEARTBEAT_LIMIT_BYTES
+        }
+    }
+
+    /// What is in this object's place is larger than any that a scheduler writes.
+    pub(super) fn too_large(&self) -> StoreError {
+        StoreError::TooLarge {
+            key: self.to_string(),
+            limit_bytes: self.limit_bytes(),
+        }
+    }
 }
 
 impl fmt::Display for Key {
@@ -120,7 +137,10 @@ impl fmt::Debug for Version {
 pub(super) const HEARTBEATS: &str = "heartbeats";
 
 /// A thousand schedulers fit in a quarter of it; whatever is larger was not written by one.
-pub(super) const OBJECT_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
+pub(super) const DOCUMENT_LIMIT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Forty times a heartbeat, so that a folder full of anything is read within a bound.
+pub(super) const HEARTBEAT_LIMIT_BYTES: u64 = 16 * 1024;
 
 /// More heartbeats than a cluster can have members; what is beyond is not looked at.
 pub(super) const LIST_LIMIT: usize = 10_000;
