@@ -165,13 +165,14 @@ impl Node<'_> {
         }
     }
 
+    /// The labels as they make a series one: in whatever order they came, and without empty ones,
+    /// which say the same as none.
     fn labels(&self, series: &Series) -> Option<String> {
-        let mut names = HashSet::new();
-        let sound = series.labels.len() <= LABEL_LIMIT
-            && series
-                .labels
-                .iter()
-                .all(|(name, _)| is_label_name(name) && names.insert(name));
+        let mut sent: Vec<&(String, String)> = series.labels.iter().collect();
+        sent.sort_by_key(|(name, _)| name);
+        let sound = sent.len() <= LABEL_LIMIT
+            && sent.iter().all(|(name, _)| is_label_name(name))
+            && sent.is_sorted_by(|(one, _), (next, _)| one < next);
         if !sound {
             return None;
         }
@@ -179,7 +180,7 @@ impl Node<'_> {
         write_label("node_id", &self.origin.node_id, &mut labels);
         labels.push(',');
         write_label("node_role", self.origin.node_role, &mut labels);
-        for (name, value) in &series.labels {
+        for (name, value) in sent.iter().filter(|(_, value)| !value.is_empty()) {
             labels.push(',');
             write_label(name, value, &mut labels);
         }
@@ -432,6 +433,34 @@ spice_cluster_scrape_missing{node_id=\"c:1\",node_role=\"executor\",reason=\"tim
             "spice_cluster_scrape_rejected_series{{node_id=\"b:1\",node_role=\"executor\"}} {rejected}\n"
         );
         assert!(text.contains(&counted), "{text}");
+    }
+
+    #[test]
+    fn a_series_is_shown_once_however_its_labels_are_written() {
+        let labels: [&[(&str, &str)]; 5] = [
+            &[("a", "1"), ("b", "2")],
+            &[("b", "2"), ("a", "1")],
+            &[("b", "2"), ("none", ""), ("a", "1")],
+            &[("a", "1"), ("b", "")],
+            &[("a", "1")],
+        ];
+        let sent = labels.map(|labels| series(labels, Value::Integer(1)));
+        let mut page = Page::default();
+        page.add(
+            &origin("a:1"),
+            vec![family("m", Kind::Gauge, sent.to_vec())],
+        );
+        let text = page.into_text();
+        let shown: Vec<&str> = text.lines().filter(|it| it.starts_with("m{")).collect();
+        let node = "node_id=\"a:1\",node_role=\"executor\"";
+        assert_eq!(
+            shown,
+            [
+                format!("m{{{node},a=\"1\",b=\"2\"}} 1"),
+                format!("m{{{node},a=\"1\"}} 1")
+            ]
+        );
+        assert!(text.contains("rejected_series{node_id=\"a:1\",node_role=\"executor\"} 3\n"));
     }
 
     #[test]
