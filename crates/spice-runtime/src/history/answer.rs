@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::table::{HistoryTable, View};
 use super::{OWN_SCHEMA, TaskHistory, shape};
+use crate::complexity;
 use crate::engine::read_only_plan;
 use crate::query_error::QueryError;
 use crate::session::CATALOG;
@@ -54,6 +55,8 @@ impl TaskHistory {
         let session = self.session()?;
         let state = session.state();
         let dialect = state.config_options().sql_parser.dialect;
+        // What is too deep must not even become a tree.
+        complexity::admit(sql)?;
         shape::admit_statement(&state.sql_to_statement(sql, &dialect)?)?;
         let plan = read_only_plan(&state, sql).await?;
         shape::admit_plan(&plan)?;
@@ -241,6 +244,16 @@ mod tests {
         }
         let fewer = format!("SELECT {} FROM task_history", columns[1..].join(", "));
         assert!(history.answer(&fewer).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_statement_too_deep_for_the_stack_is_refused_before_it_is_parsed() {
+        let history = filled();
+        let chained = |links: usize| format!("SELECT 1{} FROM task_history", "+1".repeat(links));
+        let refused = history.answer(&chained(200_000)).await.unwrap_err();
+        let told = refused.to_string();
+        assert!(told.contains("chains 200000 operators"), "{told}");
+        assert!(history.answer(&chained(10)).await.is_ok());
     }
 
     /// What makes cutting an answer unnecessary.

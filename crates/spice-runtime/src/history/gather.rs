@@ -12,6 +12,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::root_as_message;
 use datafusion::error::Result;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::record::{SpanContext, TaskRecord};
@@ -91,7 +92,8 @@ impl TaskHistory {
     pub(super) async fn all_rows(&self, wanted: &Wanted) -> Result<Vec<RecordBatch>> {
         let mut batches = self.own_rows(wanted)?;
         let mut gaps = vec![];
-        for peer in self.ask_peers(&wanted.sql()).await {
+        let asked = self.ask_peers(&wanted.sql()).await;
+        for peer in asked.answers {
             let rows = peer.answer.and_then(|answer| {
                 let rows = read(&answer, wanted);
                 rows.map_err(|error| format!("its answer cannot be read: {error}"))
@@ -108,8 +110,8 @@ impl TaskHistory {
 
     /// The schedulers that do not answer.
     pub(super) async fn gaps(&self) -> Result<RecordBatch> {
-        let answers = self.ask_peers(PROBE).await.into_iter();
-        let gaps = answers.filter_map(|peer| {
+        let asked = self.ask_peers(PROBE).await;
+        let gaps = asked.answers.into_iter().filter_map(|peer| {
             let reason = peer.answer.err()?;
             Some(gap(peer.node_id, reason))
         });
@@ -117,19 +119,33 @@ impl TaskHistory {
         Ok(columns::gaps_batch(&gaps)?)
     }
 
-    async fn ask_peers(&self, sql: &str) -> Vec<PeerHistory> {
+    async fn ask_peers(&self, sql: &str) -> Asked<'_> {
         let Some(peers) = self.0.peers.get() else {
-            return vec![];
+            return Asked::default();
         };
         match timeout(PLACE_TIMEOUT, self.0.gathers.acquire()).await {
-            Ok(_place) => peers.ask(sql).await,
+            Ok(place) => Asked {
+                answers: peers.ask(sql).await,
+                _place: place.ok(),
+            },
             // Nobody was asked, so nobody can be named.
-            Err(_) => vec![PeerHistory {
-                node_id: "*".to_owned(),
-                answer: Err("too many queries ask for it at once; repeat this one".to_owned()),
-            }],
+            Err(_) => Asked {
+                answers: vec![PeerHistory {
+                    node_id: "*".to_owned(),
+                    answer: Err("too many queries ask for it at once; repeat this one".to_owned()),
+                }],
+                _place: None,
+            },
         }
     }
+}
+
+/// The answers of others. They are as large as histories, so that whoever reads them keeps the place
+/// that they were asked from.
+#[derive(Default)]
+struct Asked<'a> {
+    answers: Vec<PeerHistory>,
+    _place: Option<SemaphorePermit<'a>>,
 }
 
 /// A row that stands for rows that are not there.
@@ -228,6 +244,9 @@ const PLACE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::ipc::CompressionType;
+    use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+
     use super::super::record::sample;
     use super::*;
 
@@ -280,5 +299,52 @@ mod tests {
         let right = answer("SELECT input FROM task_history").await;
         assert!(read(&right[..right.len() - 40], &wanted(&[4])).is_err());
         assert!(read(&right, &wanted(&[4])).is_ok());
+    }
+
+    #[test]
+    fn an_answer_that_is_compressed_is_none_and_the_same_one_plain_is() {
+        let records = [Arc::new(sample(&"SELECT 1".repeat(100)))];
+        let batch = columns::batch(&records).unwrap().project(&[4]).unwrap();
+        for compression in [None, Some(CompressionType::LZ4_FRAME)] {
+            let options = IpcWriteOptions::default().try_with_compression(compression);
+            let mut writer =
+                StreamWriter::try_new_with_options(vec![], &batch.schema(), options.unwrap())
+                    .unwrap();
+            writer.write(&batch).unwrap();
+            let read = read(&writer.into_inner().unwrap(), &wanted(&[4]));
+            match compression {
+                None => assert_eq!(read.unwrap(), [batch.clone()]),
+                Some(_) => assert!(read.unwrap_err().to_string().contains("compressed")),
+            }
+        }
+    }
+
+    /// Schedulers that know nothing.
+    #[derive(Debug)]
+    struct Quiet;
+
+    #[async_trait]
+    impl HistoryPeers for Quiet {
+        async fn ask(&self, _: &str) -> Vec<PeerHistory> {
+            vec![]
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_is_kept_for_as_long_as_answers_are_read() {
+        let history = TaskHistory::new("scheduler1:1", "scheduler");
+        history.share_with(Arc::new(Quiet));
+        let places = history.0.gathers.available_permits();
+        let asked = history.ask_peers(PROBE).await;
+        assert_eq!(history.0.gathers.available_permits(), places - 1);
+        let others = history
+            .0
+            .gathers
+            .acquire_many(u32::try_from(places - 1).unwrap());
+        let others = others.await.unwrap();
+        let late = history.ask_peers(PROBE).await;
+        assert!(late.answers[0].answer.is_err());
+        drop((asked, others));
+        assert!(history.ask_peers(PROBE).await.answers.is_empty());
     }
 }
