@@ -21,7 +21,7 @@ use crate::control::ControlStreams;
 use crate::engine::Engine;
 use crate::events::SchedulerEvents;
 use crate::members::Members;
-use crate::membership::SchedulerList;
+use crate::membership::{SchedulerList, SchedulerSummary};
 use crate::metrics::{MetricsRequests, MetricsSource};
 use crate::status::Refused;
 use pb::cluster_service_server::ClusterService;
@@ -180,15 +180,18 @@ impl ClusterServiceState {
 
     fn live_schedulers(&self, _: &Permit<method::GetSchedulers>) -> pb::GetSchedulersResponse {
         let schedulers = self.schedulers.first(SCHEDULERS_SENT).into_iter();
-        let schedulers = schedulers.map(|scheduler| pb::Scheduler {
-            advertise_address: scheduler.id.to_string(),
-            labels: scheduler.labels.into_iter().collect(),
-        });
         pb::GetSchedulersResponse {
-            schedulers: schedulers.collect(),
+            schedulers: schedulers.map(named).collect(),
             answered_by: self.node_id.to_string(),
             instance_id: self.instance_id.clone(),
         }
+    }
+}
+
+fn named(scheduler: SchedulerSummary) -> pb::Scheduler {
+    pb::Scheduler {
+        advertise_address: scheduler.id.to_string(),
+        labels: scheduler.labels.into_iter().collect(),
     }
 }
 

@@ -11,6 +11,7 @@ mod events;
 mod fencing;
 mod heart;
 mod joining;
+mod labels;
 mod list;
 mod lookout;
 mod process;

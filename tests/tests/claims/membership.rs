@@ -1,6 +1,7 @@
 //! Several schedulers over one shared state: who sees whom, who holds an id, and what happens when
 //! a process is killed or stopped, or the state is away.
 
+mod crowd;
 mod ids;
 mod objects;
 mod others;

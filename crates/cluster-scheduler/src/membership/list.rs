@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use cluster_proto::NodeId;
 use tokio::sync::watch;
 
-use super::Access;
+use super::{Access, labels};
 use crate::state::SchedulerEntry;
 
 /// The schedulers that live, as one of them sees it. Clones follow the same membership.
@@ -26,7 +26,7 @@ pub struct SchedulerSummary {
     pub started_at: SystemTime,
     /// The version of its program.
     pub version: String,
-    /// What it says about itself.
+    /// What it says about itself, as far as it is short.
     pub labels: BTreeMap<String, String>,
     /// How long ago it last showed a sign of life; `None` for the one that is asked.
     pub last_seen: Option<Duration>,
@@ -131,7 +131,7 @@ fn summary(entry: &SchedulerEntry, last_seen: Option<Duration>) -> SchedulerSumm
         http_address: entry.http_address.clone(),
         started_at: UNIX_EPOCH + Duration::from_millis(entry.started_at_ms),
         version: entry.build_version.clone(),
-        labels: entry.labels.clone(),
+        labels: labels::shown(&entry.labels),
         last_seen,
     }
 }
