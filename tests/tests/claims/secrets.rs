@@ -2,6 +2,7 @@
 
 mod answers;
 mod audit;
+mod giver;
 mod kubernetes;
 mod leaks;
 mod search;

@@ -235,7 +235,7 @@ async fn a_file_that_cannot_be_trusted_or_opened_is_a_fault_of_the_start() -> Re
     Ok(())
 }
 
-fn lines(path: &Path) -> Result<Vec<Value>> {
+pub(super) fn lines(path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let lines = text.lines().map(serde_json::from_str);
     Ok(lines.collect::<Result<_, _>>()?)
