@@ -6,6 +6,7 @@ mod liar;
 mod load;
 mod lost_polls;
 mod numbers;
+mod outage;
 mod relay;
 mod seeds;
 mod watched;

@@ -32,7 +32,13 @@ pub(super) struct Outcome {
 }
 
 impl Load {
+    /// Asks as fast as it gets answers.
     pub(super) fn on(cluster: &TestCluster, scheduler: &str) -> Result<Self> {
+        Self::every(PACE, cluster, scheduler)
+    }
+
+    /// Asks at this pace at most.
+    pub(super) fn every(pace: Duration, cluster: &TestCluster, scheduler: &str) -> Result<Self> {
         let server = cluster.node(scheduler)?.address(Listener::Flight)?;
         let (stop, stopped) = watch::channel(false);
         let (count, answered) = watch::channel(0);
@@ -40,7 +46,7 @@ impl Load {
             scheduler: scheduler.to_owned(),
             stop,
             answered,
-            task: tokio::spawn(ask(server, stopped, count)),
+            task: tokio::spawn(ask(server, pace, stopped, count)),
         })
     }
 
@@ -71,12 +77,13 @@ impl Load {
 
 async fn ask(
     server: SocketAddr,
+    pace: Duration,
     stopped: watch::Receiver<bool>,
     count: watch::Sender<usize>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     // Where nobody listens, a refusal comes at once: not more often than this.
-    let mut pace = interval(PACE);
+    let mut pace = interval(pace);
     let questions = Question::all();
     let questions = questions.iter().cycle();
     for question in questions {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use arrow::array::RecordBatch;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// that schedulers over them share.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    _directory: TempDir,
+    directory: TempDir,
     manifest: PathBuf,
 }
 
@@ -27,6 +27,11 @@ pub(super) struct Question {
 
 impl Numbers {
     pub(super) fn new() -> Result<Self> {
+        Self::with_scheduler("{state_location: 'file:state', member_ttl: 3s}")
+    }
+
+    /// With other settings of the schedulers.
+    pub(super) fn with_scheduler(settings: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let files = directory.path().join("numbers");
         fs::create_dir(&files)?;
@@ -38,11 +43,16 @@ impl Numbers {
             fs::write(files.join(format!("{file}.csv")), text)?;
         }
         let manifest = directory.path().join("spicepod.yaml");
-        fs::write(&manifest, MANIFEST)?;
+        fs::write(&manifest, format!("{MANIFEST}  scheduler: {settings}\n"))?;
         Ok(Self {
-            _directory: directory,
+            directory,
             manifest,
         })
+    }
+
+    /// Where the spicepod is, and what it names.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// So many schedulers and executors of one slot each, so that no query fits on one executor.
@@ -115,5 +125,4 @@ datasets:
     params:
       file_format: csv
 runtime:
-  scheduler: {state_location: 'file:state', member_ttl: 3s}
 ";
