@@ -15,7 +15,7 @@ use cluster_test::{Node, S3Server};
 use futures::future::{join_all, try_join_all};
 use serde_json::Value;
 
-use super::trouble::{AWAY, BACK, ready_until};
+use super::trouble::{AWAY, BACK, TOO_LARGE_BYTES, names, ready_until};
 use super::{Cluster, Place, id, knows_of, list_until, said, says};
 use crate::fixture::PATIENCE;
 
@@ -41,6 +41,10 @@ async fn schedulers_meet_in_an_object_store_and_survive_that_it_hangs() -> Resul
     let server = S3Server::start().await?;
     let cluster = cluster_on(&server, &server.credentials().secret_access_key)?;
     let first = cluster.start("scheduler1").await?;
+    let stranger = "heartbeats/large:1.json";
+    let place = format!("shared/state/{stranger}");
+    server.put(&place, vec![b' '; TOO_LARGE_BYTES]).await?;
+    names(&first, stranger).await?;
     let mut second = cluster.start("scheduler2").await?;
     knows_of(&first, 2).await?;
     knows_of(&second, 2).await?;

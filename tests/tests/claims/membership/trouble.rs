@@ -1,6 +1,7 @@
 //! The state is away for a while.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use anyhow::{Context, Result, ensure};
 use cluster_test::{Listener, LogLine, Metrics, Node, http_get, http_post};
@@ -81,6 +82,35 @@ async fn schedulers_whose_state_is_away_go_on_with_what_they_have_and_recover_by
     }
     Ok(())
 }
+
+/// Waits until a scheduler has named an object among the heartbeats that is none.
+pub(super) async fn names(scheduler: &Node, object: &str) -> Result<()> {
+    let named = |line: &LogLine| {
+        line.message() == "no heartbeat, left out" && line.field("object") == Some(object)
+    };
+    scheduler.log().wait_for(named, PATIENCE).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_heartbeat_is_named_and_keeps_nobody_from_seeing_the_others() -> Result<()> {
+    let cluster = Cluster::in_directory()?;
+    let first = cluster.start("scheduler1").await?;
+    let heartbeats = cluster.state().join("heartbeats");
+    fs::write(heartbeats.join("large:1.json"), vec![b' '; TOO_LARGE_BYTES])?;
+    symlink("/dev/zero", heartbeats.join("link:1.json"))?;
+    for object in ["heartbeats/large:1.json", "heartbeats/link:1.json"] {
+        names(&first, object).await?;
+    }
+    let second = cluster.start("scheduler2").await?;
+    knows_of(&first, 2).await?;
+    knows_of(&second, 2).await?;
+    ensure!(!said(&first, AWAY) && !said(&second, AWAY));
+    Ok(())
+}
+
+/// A heartbeat has a few hundred.
+pub(super) const TOO_LARGE_BYTES: usize = 20_000;
 
 #[tokio::test]
 async fn a_document_that_is_damaged_while_schedulers_run_is_told_and_left_and_its_copy_is_used()
