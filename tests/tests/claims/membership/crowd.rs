@@ -17,8 +17,8 @@ fn invent(cluster: &Cluster, count: usize) -> Result<()> {
     let path = cluster.state().join("cluster.json");
     let mut document: Value = serde_json::from_slice(&fs::read(&path)?)?;
     let labels = |bytes| (0..20).map(move |it| (format!("{it:063}"), "v".repeat(bytes)));
-    // Of one label too much is said, the others are as long as they may be.
-    let long = [("long".to_owned(), "v".repeat(100_000))];
+    // One label is too long to be told, the others are as long as they may be.
+    let long = [("long".to_owned(), "v".repeat(1000))];
     let labels: BTreeMap<_, _> = labels(128).chain(long).collect();
     let middle = "b".repeat(63);
     for number in 0..count {
