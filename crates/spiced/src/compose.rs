@@ -10,7 +10,7 @@ mod standalone;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use cluster_proto::NodeId;
@@ -22,6 +22,7 @@ use public_api::NodeRole;
 use spice_runtime::{KubernetesApi, LocalSecrets, RuntimeOptions, RuntimeWriter};
 use spicepod::App;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Sink;
@@ -58,7 +59,13 @@ pub(crate) async fn run(decided: Decided) -> Result<(), Faults> {
     let Some(config) = decided.config else {
         return Faults::check(faults);
     };
-    let (config, read) = read_files(config).await?;
+    let (config, read) = match read_files(config).await {
+        Ok(read) => read,
+        Err(fault) => {
+            faults.push(fault);
+            return Faults::check(faults);
+        }
+    };
     faults.extend(read.faults);
     let listeners = listeners::bind(&config, &mut faults).await;
     Faults::check(faults)?;
@@ -82,9 +89,9 @@ struct FilesRead {
     faults: Vec<String>,
 }
 
-/// Reads files on a thread that may block (I10).
-async fn read_files(config: NodeConfig) -> Result<(NodeConfig, FilesRead), Faults> {
-    let read = tokio::task::spawn_blocking(move || {
+/// Reads files on a thread that may block (I10), for as long as a start may take.
+async fn read_files(config: NodeConfig) -> Result<(NodeConfig, FilesRead), String> {
+    let reading = tokio::task::spawn_blocking(move || {
         let mut faults = vec![];
         let material = material::read(&config, &mut faults);
         if let Err(error) = private_directory(&spill_directory(&config.data_dir)) {
@@ -101,7 +108,15 @@ async fn read_files(config: NodeConfig) -> Result<(NodeConfig, FilesRead), Fault
         };
         (config, read)
     });
-    Ok(read.await.context("reading files was interrupted")?)
+    match timeout(FILES_LIMIT, reading).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(_)) => Err("reading files was interrupted".to_owned()),
+        Err(_) => Err(format!(
+            "the files that the command line names were not read within {} s; a file system that one \
+             of them is on does not answer",
+            FILES_LIMIT.as_secs()
+        )),
+    }
 }
 
 fn runtime_options(data_dir: &Path) -> RuntimeOptions {
@@ -260,3 +275,6 @@ fn take(listener: &mut Option<TcpListener>) -> anyhow::Result<TcpListener> {
 fn described<E: std::error::Error + 'static>(error: E) -> anyhow::Error {
     anyhow::Error::msg(chain(&error))
 }
+
+/// A dozen small files, and a key that takes a second to decrypt.
+const FILES_LIMIT: Duration = Duration::from_secs(30);

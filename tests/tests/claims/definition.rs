@@ -5,6 +5,7 @@ mod change;
 mod in_place;
 mod rejected;
 mod running;
+mod silent;
 
 use std::fs;
 use std::path::Path;

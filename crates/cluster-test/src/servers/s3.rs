@@ -143,7 +143,7 @@ impl S3Server {
 
 /// The interpreter that has moto: `cargo xtask` says which, and where it says nothing it is the one
 /// that an earlier run installed.
-fn python() -> Result<PathBuf> {
+pub(super) fn python() -> Result<PathBuf> {
     let python = match env::var_os(PYTHON_VARIABLE) {
         Some(path) => PathBuf::from(path),
         None => cache_dir()?.join("spice-cluster/servers/bin/python"),

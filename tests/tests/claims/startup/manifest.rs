@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::Result;
+use cluster_test::HeldFile;
 
 use super::{Faults, scheduler};
 use crate::fixture::Fixture;
@@ -36,4 +37,19 @@ async fn a_manifest_that_is_not_there_is_told_with_where_it_was_looked_for() -> 
     fs::remove_file(fixture.manifest())?;
     let faults = Faults::of(fixture.launch(&arguments, &[])).await?;
     faults.tell_only(&[&fixture.manifest().display().to_string()])
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_read_in_time_are_told_beside_the_other_faults() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let (arguments, _) = scheduler(&fixture)?;
+    let mut launch = fixture.launch(&arguments, &["--task-slots", "4"]);
+    // It waits for the files for half a minute.
+    launch.patience *= 3;
+    let held = HeldFile::hold(&fixture.manifest()).await?;
+    let faults = Faults::of(launch).await?;
+    faults.tell(&["not read within 30 s"])?;
+    faults.tell(&["--task-slots is for executors"])?;
+    faults.count(2)?;
+    held.release().await
 }
