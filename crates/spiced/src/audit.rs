@@ -223,10 +223,7 @@ fn now() -> String {
     text
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes fields by reference"
-)]
+/// As serde asks, by reference.
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }

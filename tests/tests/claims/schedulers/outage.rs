@@ -74,7 +74,7 @@ async fn recovers(cluster: &TestCluster, loads: &[Load; 2]) -> Result<()> {
     Ok(())
 }
 
-async fn outlives(store: Store, numbers: &Numbers) -> Result<()> {
+async fn outlives(store: &Store, numbers: &Numbers) -> Result<()> {
     let mut cluster = TestCluster::start(numbers.cluster(3, 2)?).await?;
     for scheduler in SCHEDULERS {
         knows_schedulers(&cluster, scheduler, 3.0).await?;
@@ -86,7 +86,7 @@ async fn outlives(store: Store, numbers: &Numbers) -> Result<()> {
         Load::every(PACE, &cluster, first)?,
         Load::every(PACE, &cluster, second)?,
     ];
-    ask_without(&mut cluster, &store, &loads).await?;
+    ask_without(&mut cluster, store, &loads).await?;
     store.come_back().await?;
     recovers(&cluster, &loads).await?;
     for load in loads {
@@ -114,7 +114,7 @@ async fn a_directory_that_is_away_for_a_minute_costs_no_query_and_no_member() {
     let place = numbers.directory().join("state");
     let away = numbers.directory().join("away");
     let store = Store::Directory { place, away };
-    outlives(store, &numbers).await.unwrap();
+    outlives(&store, &numbers).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +130,7 @@ async fn an_object_store_that_hangs_for_a_minute_costs_no_query_and_no_member() 
         keys.secret_access_key,
     );
     let numbers = Numbers::with_scheduler(&settings).unwrap();
-    outlives(Store::S3(server), &numbers).await.unwrap();
+    outlives(&Store::S3(server), &numbers).await.unwrap();
 }
 
 const SCHEDULERS: [&str; 2] = ["scheduler1", "scheduler2"];
