@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::backoff::Backoff;
+use crate::links::SchedulerLinks;
 use crate::secrets::SchedulerSecrets;
 
 /// An executor did not come up.
@@ -76,32 +77,40 @@ pub(crate) struct Opened {
     pub(crate) scheduler: NodeAddress,
 }
 
-/// Asks the schedulers in turn until one gives its application definition. A scheduler that
+/// Asks the seeds of `links` in turn until one gives its application definition. A scheduler that
 /// cannot be reached is asked again, with growing waits, until `shutdown`: nodes of a cluster
 /// start in any order.
 pub(crate) async fn define(
     transport: &NodeTransport,
-    schedulers: &[NodeAddress],
+    links: &SchedulerLinks,
     executor: &NodeId,
     shutdown: &CancellationToken,
 ) -> Result<Defined, BootError> {
     let mut backoff = Backoff::default();
     let mut reported = Reported::default();
+    let schedulers = links.seeds();
     loop {
-        for scheduler in schedulers {
+        for scheduler in &schedulers {
             let answer = tokio::select! {
                 answer = ask(transport, scheduler, executor) => answer,
                 () = shutdown.cancelled() => return Err(BootError::Stopped),
             };
             match answer {
-                Ok(definition) => return read(scheduler, &definition),
+                Ok(definition) => {
+                    links.seed_down(scheduler, OPENING);
+                    return read(scheduler, &definition);
+                }
                 Err(status) if status.code() == Code::PermissionDenied => {
                     return Err(BootError::Denied {
                         scheduler: scheduler.clone(),
                         executor: executor.clone(),
                     });
                 }
-                Err(status) => reported.unreachable(scheduler, &causes(&status)),
+                Err(status) => {
+                    let reason = causes(&status);
+                    links.seed_down(scheduler, &reason);
+                    reported.unreachable(scheduler, &reason);
+                }
             }
         }
         tokio::select! {
@@ -219,6 +228,9 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// What helps when the other side hung up: it knows why, and tells nobody but its log.
 pub(crate) const LOOK_THERE: &str = "where it refuses this node, its log says why";
+
+/// Why an executor does not work yet for a scheduler that answers.
+const OPENING: &str = "it answered, and its application is being opened";
 
 const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -32,6 +32,8 @@ pub(crate) struct ControlLink {
     pub(crate) channel: NodeChannel,
     pub(crate) transport: NodeTransport,
     pub(crate) run: ExecutorRun,
+    /// Of this program.
+    pub(crate) version: String,
     pub(crate) engine: Worker,
     pub(crate) watch: LinkWatch,
     pub(crate) apps: Arc<OpenApps>,
@@ -55,7 +57,7 @@ impl ControlLink {
     /// Opens the stream, and again whenever it breaks, until `shutdown`; then says farewell.
     pub(crate) async fn keep(&self, shutdown: CancellationToken) {
         let mut commands = Commands::new(
-            self.scheduler.clone(),
+            self.watch.clone(),
             self.engine.clone(),
             self.apps.clone(),
             self.metrics.clone(),
@@ -101,10 +103,15 @@ impl ControlLink {
         // The first message goes ahead of the call: it is what binds the stream. What is open here
         // is said again on every stream, or one that broke at the wrong moment would leave the
         // scheduler waiting for ever.
-        for digest in self.apps.digests_for(&self.scheduler) {
-            let _ = reports.try_send(self.report(loaded(digest)));
+        let open = self.apps.digests_for(&self.scheduler).into_iter();
+        let first = open.map(loaded).chain([heartbeat()]);
+        for (position, message) in first.enumerate() {
+            let mut report = self.report(message);
+            if position == 0 {
+                report.build_version.clone_from(&self.version);
+            }
+            let _ = reports.try_send(report);
         }
-        let _ = reports.try_send(self.report(heartbeat()));
         let mut client = ClusterServiceClient::new(self.channel.clone());
         let call = client.control_stream(ReceiverStream::new(outgoing));
         let commands = timeout(OPEN_TIMEOUT, call)
@@ -121,6 +128,7 @@ impl ControlLink {
             executor_id: self.run.node().to_string(),
             message: Some(message),
             instance_id: self.run.mark().to_owned(),
+            build_version: String::new(),
         }
     }
 }

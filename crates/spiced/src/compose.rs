@@ -14,7 +14,6 @@ use std::time::Instant;
 
 use anyhow::Context;
 use cluster_proto::NodeId;
-use cluster_scheduler::Scheduler;
 use cluster_tls::tonic::NodeTransport;
 use cluster_tls::{AcceptLimits, DialLimits};
 use prometheus_client::registry::Registry;
@@ -29,7 +28,7 @@ use crate::config::{Decided, InternalConfig, NodeConfig, RoleConfig, SecurityCon
 use crate::faults::{Faults, chain};
 use crate::info::{OwnInfo, Protection};
 use crate::listeners::{self, Listeners, local_address};
-use crate::manifest::{Adoption, Manifest, ManifestWatch, Opening};
+use crate::manifest::{Adoption, InCluster, Manifest, ManifestWatch, Opening};
 use crate::material::{self, Identity, Material};
 use crate::metrics::Metrics;
 use crate::observers::Observer;
@@ -229,12 +228,12 @@ impl Node {
         &self,
         (app, manifest): (&App, Manifest),
         runtime: RuntimeWriter,
-        scheduler: Option<Scheduler>,
+        cluster: Option<InCluster>,
     ) -> anyhow::Result<()> {
         let adoption = Adoption {
             opening: self.opening(),
             runtime,
-            scheduler,
+            cluster,
         };
         let observer = self.observer.clone();
         let watch = ManifestWatch::new(manifest, app, adoption, observer);

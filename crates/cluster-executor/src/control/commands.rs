@@ -13,6 +13,7 @@ use crate::apps::{AdoptError, OpenApps};
 use crate::backoff::Backoff;
 use crate::boot::chain;
 use crate::engine::Worker;
+use crate::links::LinkWatch;
 use crate::metrics::{self, MetricsSource};
 use pb::executor_control_message::Message as Report;
 use pb::scheduler_control_message::Message as Command;
@@ -21,6 +22,7 @@ use pb::scheduler_control_message::Message as Command;
 /// is sent again is known again.
 pub(super) struct Commands {
     scheduler: NodeAddress,
+    watch: LinkWatch,
     engine: Worker,
     apps: Arc<OpenApps>,
     metrics: Arc<dyn MetricsSource>,
@@ -47,13 +49,14 @@ struct Opening {
 
 impl Commands {
     pub(super) fn new(
-        scheduler: NodeAddress,
+        watch: LinkWatch,
         engine: Worker,
         apps: Arc<OpenApps>,
         metrics: Arc<dyn MetricsSource>,
     ) -> Self {
         Self {
-            scheduler,
+            scheduler: watch.scheduler().clone(),
+            watch,
             engine,
             apps,
             metrics,
@@ -141,7 +144,8 @@ impl Commands {
 
     /// What is open goes first: the scheduler goes by that, and stops waiting at the answer.
     fn opened(&mut self, asked: &str, open: String) -> Vec<Report> {
-        tracing::debug!(scheduler = %self.scheduler, digest = open, "application definition in use");
+        tracing::info!(scheduler = %self.scheduler, digest = open, "application definition in use");
+        self.watch.app_opened();
         let mut reports = vec![loaded(open)];
         if let Some(wanted) = self.wanted.take_if(|wanted| wanted.digest == asked)
             && !wanted.told
@@ -158,6 +162,7 @@ impl Commands {
             scheduler = %self.scheduler, digest = asked, error,
             "application definition not opened, trying on"
         );
+        self.watch.app_not_opened(&error);
         let Some(wanted) = self.wanted.as_mut().filter(|it| it.digest == asked) else {
             return vec![];
         };

@@ -13,8 +13,11 @@ use tonic::{Request, Status, Streaming};
 use super::{ClusterServiceState, Commands, executor_id};
 use crate::authorization::ControlStream;
 use crate::control::{Acknowledged, Closed, Outbox};
+use crate::events::ExecutorDeparture;
+use crate::members::AppFailure;
 use crate::metrics::Answered;
 use crate::status::Refused;
+use crate::told;
 use pb::executor_control_message::Message as Report;
 
 type Reports = Streaming<pb::ExecutorControlMessage>;
@@ -50,10 +53,13 @@ pub(super) async fn serve(
     };
     let outbox = state.streams.open(&run);
     if let Some(earlier) = state.members.connect(&run, permit.peer()) {
-        let reason = "restarted";
+        let departure = ExecutorDeparture::Restarted;
+        let reason = departure.reason();
         state.engine.executor_left(&earlier, reason).await;
-        state.events.executor_left(&id, reason);
+        state.events.executor_left(&id, departure);
     }
+    let version = told::version(&first.build_version);
+    state.members.record_version(&id, version);
     if let Some(digest) = loaded {
         state.executor_loaded(&id, &digest);
     }
@@ -179,7 +185,7 @@ impl Session {
                 Err(refused) => Some(End::Refused(refused)),
             },
             Report::Draining(draining) => {
-                let reason = printable(&draining.reason);
+                let reason = told::reason(&draining.reason);
                 tracing::info!(executor = %self.id, reason, "executor takes no further tasks");
                 self.state.members.drain(&self.id);
                 None
@@ -193,7 +199,7 @@ impl Session {
                 );
                 None
             }
-            Report::Shutdown(shutdown) => Some(End::Announced(printable(&shutdown.reason))),
+            Report::Shutdown(shutdown) => Some(End::Announced(told::reason(&shutdown.reason))),
             Report::Metrics(metrics) => {
                 let answered = self.state.metrics_requests.answered(&self.id, metrics);
                 (answered == Answered::Unasked).then_some(UNASKED)
@@ -227,7 +233,7 @@ impl Session {
         match reason {
             // The end of the stream, when `sender` is dropped, tells the executor that its
             // farewell was carried out; nobody needs to wait for the end of a lost stream.
-            Some(reason) => self.leave(&reason).await,
+            Some(reason) => self.leave(ExecutorDeparture::Announced(&reason)).await,
             None => {
                 drop(sender);
                 self.leave_unless_it_returns().await;
@@ -243,33 +249,41 @@ impl Session {
         if shutting_down || self.state.streams.is_open(&self.id) {
             return;
         }
-        self.leave("control stream lost").await;
+        self.leave(ExecutorDeparture::Lost).await;
     }
 
-    async fn leave(self, reason: &str) {
+    async fn leave(self, departure: ExecutorDeparture<'_>) {
+        let reason = departure.reason();
         self.state.engine.executor_left(&self.run, reason).await;
         self.state.members.forget(&self.id);
         self.state.streams.forget(&self.run);
-        self.state.events.executor_left(&self.id, reason);
+        self.state.events.executor_left(&self.id, departure);
     }
 }
 
 impl ClusterServiceState {
     fn executor_loaded(&self, id: &NodeId, digest: &str) {
         self.members.record_loaded(id, digest);
-        self.events.executor_ready(id, digest, self.ready_count());
+        if digest == self.app().digest() {
+            self.events.executor_ready(id, digest, self.ready_count());
+        } else {
+            // For queries that began with it, or for another scheduler.
+            tracing::debug!(executor = %id, digest, "executor has another application open");
+        }
     }
 
     fn acknowledged(&self, id: &NodeId, ack: &pb::CommandAck) {
-        let error = printable(&ack.error);
+        let error = told::reason(&ack.error);
         let outcome = if error.is_empty() {
             Ok(())
         } else {
             Err(error.as_str())
         };
         let acknowledged = self.streams.acknowledge(id, &ack.request_id, outcome);
-        if let (Acknowledged::App(digest), Err(_)) = (acknowledged, outcome) {
-            self.members.record_failed(id, &digest);
+        if let (Acknowledged::App(digest), Err(reason)) = (acknowledged, outcome) {
+            let reason = reason.to_owned();
+            self.members
+                .record_failed(id, AppFailure { digest, reason });
         }
     }
 }
@@ -281,11 +295,9 @@ fn loaded_digest(loaded: pb::PartitionsLoaded) -> Result<String, Refused> {
             "this scheduler has no partitioned datasets",
         ));
     }
-    let digest = loaded.digest;
-    if digest.len() != DIGEST_DIGITS || !digest.bytes().all(|it| it.is_ascii_hexdigit()) {
-        return Err(Refused::Malformed("a digest has 64 hexadecimal digits"));
-    }
-    Ok(digest)
+    let digest = told::digest(&loaded.digest);
+    let digest = digest.ok_or(Refused::Malformed("a digest has 64 hexadecimal digits"))?;
+    Ok(digest.to_owned())
 }
 
 async fn send(outbox: &mut Outbox, sender: &Sender) {
@@ -308,22 +320,9 @@ async fn next_report(reports: &mut Reports) -> Result<Option<pb::ExecutorControl
     }
 }
 
-/// A peer's text goes to the log: bounded, and without control characters.
-fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(REASON_CHARACTERS)
-        .collect()
-}
-
 /// Three heartbeats missed.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a silent executor keeps its tasks after its stream broke: longer than one
 /// reconnect, short enough that a query survives a killed executor without a long wait.
 const RECONNECT_GRACE: Duration = Duration::from_secs(3);
-
-const REASON_CHARACTERS: usize = 200;
-
-/// SHA-256 in hexadecimal.
-const DIGEST_DIGITS: usize = 64;

@@ -76,10 +76,17 @@ async fn s3_location(s3: &S3State, secrets: &SecretStores) -> Result<S3Location,
     })
 }
 
-/// Opens the shared state for the scheduler `node_id`.
+/// What a scheduler tells of itself.
+pub(super) struct Own<'a> {
+    pub(super) node_id: &'a NodeId,
+    /// Of the application that it starts with.
+    pub(super) app_digest: &'a str,
+}
+
+/// Opens the shared state for this scheduler.
 pub(super) async fn open(
     node: &Node,
-    node_id: &NodeId,
+    own: Own<'_>,
     settings: StateSettings,
 ) -> anyhow::Result<Membership> {
     let http = node.listeners.http.as_ref();
@@ -87,9 +94,10 @@ pub(super) async fn open(
     tracing::info!(location = %settings.location, "cluster state");
     node.observer.show_membership();
     let opened = Membership::open(MembershipOptions {
-        http_address: http.map(|bound| advertised(bound, node_id)),
-        node_id: node_id.clone(),
+        http_address: http.map(|bound| advertised(bound, own.node_id)),
+        node_id: own.node_id.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        app_digest: own.app_digest.to_owned(),
         ttl: settings.member_ttl,
         location: settings.location,
         events: Arc::clone(&node.observer) as _,

@@ -11,11 +11,11 @@ use spicepod::App;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::membership::{self, Admission, StateSettings};
+use super::membership::{self, Admission, Own, StateSettings};
 use super::{Internal, Node, described, public, take};
 use crate::info::OwnInfo;
 use crate::listeners::announce;
-use crate::manifest::Manifest;
+use crate::manifest::{InCluster, Manifest};
 use crate::own_metrics::OwnMetrics;
 use crate::readiness::NodeReadiness;
 
@@ -34,7 +34,11 @@ pub(super) async fn serve(
     let runtime = opening.open(&app).await.map_err(described)?;
     let (writer, runtime) = publish(Arc::new(runtime));
     let app = Arc::new(app);
-    let membership = membership::open(&node, &internal.node_id, state).await?;
+    let own = Own {
+        node_id: &internal.node_id,
+        app_digest: app.digest(),
+    };
+    let membership = membership::open(&node, own, state).await?;
     let node_id = internal.node_id.clone();
     let scheduler = Scheduler::start(SchedulerOptions {
         node_id: internal.node_id,
@@ -61,7 +65,11 @@ pub(super) async fn serve(
         Some(membership.list()),
     ));
     let servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
-    node.follow((&app, manifest), writer, Some(scheduler.clone()))?;
+    let cluster = InCluster {
+        scheduler: scheduler.clone(),
+        served: membership.served_app(),
+    };
+    node.follow((&app, manifest), writer, Some(cluster))?;
     // Queries that are being answered need the executors, so the internal port goes last.
     let answered = CancellationToken::new();
     let answering = async {

@@ -107,6 +107,7 @@ fn message(id: &str, instance: &str, report: Report) -> pb::ExecutorControlMessa
         executor_id: id.to_owned(),
         message: Some(report),
         instance_id: instance.to_owned(),
+        build_version: String::new(),
     }
 }
 
