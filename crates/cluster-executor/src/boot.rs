@@ -213,6 +213,9 @@ pub(crate) fn causes(status: &Status) -> String {
         cause = error.source();
     }
     let message = status.message();
+    if message.contains(CUT) {
+        return "the connection broke off without a farewell".to_owned();
+    }
     match innermost.map(ToString::to_string) {
         Some(reason) if !message.contains(&reason) => format!("{message}: {reason}"),
         _ => message.to_owned(),
@@ -225,6 +228,10 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let texts = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
     texts.collect::<Vec<_>>().join(": ").replace('\n', "; ")
 }
+
+/// What the TLS library says, with a link to its manual, of a peer that was killed or whose machine
+/// went away.
+const CUT: &str = "without sending TLS close_notify";
 
 /// What helps when the other side hung up: it knows why, and tells nobody but its log.
 pub(crate) const LOOK_THERE: &str = "where it refuses this node, its log says why";

@@ -64,11 +64,13 @@ impl ControlLink {
         );
         let commands = &mut commands;
         let mut backoff = Backoff::default();
+        let mut told = None;
         loop {
             let end = tokio::select! {
                 opened = self.open() => match opened {
                     Ok((reports, incoming)) => {
                         backoff.reset();
+                        told = None;
                         self.watch.connected();
                         // A poll that came before the stream was given nothing.
                         self.engine.poll_now();
@@ -87,13 +89,26 @@ impl ControlLink {
                 }
                 End::Broken(error) => {
                     self.watch.down(&error);
-                    tracing::warn!(scheduler = %self.scheduler, %error, "control stream lost, reconnecting");
+                    self.tell_broken(error, &mut told);
                 }
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff.next()) => {}
                 () = shutdown.cancelled() => return,
             }
+        }
+    }
+
+    /// The same trouble is worth one warning, until the stream was open again.
+    fn tell_broken(&self, error: String, told: &mut Option<String>) {
+        let scheduler = &self.scheduler;
+        if self.watch.is_over() {
+            tracing::info!(%scheduler, "scheduler restarted, beginning anew with it");
+        } else if told.as_ref() == Some(&error) {
+            tracing::debug!(%scheduler, %error, "control stream still lost");
+        } else {
+            tracing::warn!(%scheduler, %error, "control stream lost, reconnecting");
+            *told = Some(error);
         }
     }
 

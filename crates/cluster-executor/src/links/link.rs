@@ -171,6 +171,11 @@ impl LinkWatch {
         Err(Status::aborted("the scheduler has been restarted"))
     }
 
+    /// Whether another process has come to answer for the scheduler.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
     pub(crate) fn connected(&self) {
         self.links.set(&self.scheduler, LinkState::Connected);
     }
