@@ -263,7 +263,9 @@ impl Session {
 
 impl ClusterServiceState {
     fn executor_loaded(&self, id: &NodeId, digest: &str) {
-        self.members.record_loaded(id, digest);
+        if !self.members.record_loaded(id, digest) {
+            return;
+        }
         if digest == self.app().digest() {
             self.events.executor_ready(id, digest, self.ready_count());
         } else {

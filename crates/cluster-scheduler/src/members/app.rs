@@ -68,7 +68,9 @@ impl MemberApp {
         }
     }
 
-    fn loaded(&mut self, digest: &str) {
+    /// Notes that a definition is open, and says whether that is news.
+    fn loaded(&mut self, digest: &str) -> bool {
+        let news = !self.has(digest);
         self.loaded.retain(|loaded| loaded != digest);
         self.loaded.push_back(digest.to_owned());
         if self.loaded.len() > DIGEST_LIMIT {
@@ -77,16 +79,19 @@ impl MemberApp {
         if self.failed_at(digest) {
             self.failed = None;
         }
+        news
     }
 }
 
 impl Members {
-    /// Notes that an executor has a definition open.
-    pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.app.loaded(digest);
-        }
+    /// Notes that an executor has a definition open, and says whether that is news: it says so when
+    /// it opens its stream, and again when it is asked to open what it has.
+    pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) -> bool {
+        let mut table = self.lock();
+        let news = table.get_mut(id).map(|member| member.app.loaded(digest));
+        drop(table);
         self.app_changed();
+        news.unwrap_or_default()
     }
 
     /// Notes that an executor could not open a definition.
@@ -178,8 +183,9 @@ mod tests {
         let members = connected(&["a:1#x"]);
         let a = run("a:1#x");
         assert!(!members.is_ready(&a, "one"), "connected is not ready");
-        members.record_loaded(a.node(), "one");
-        members.record_loaded(a.node(), "two");
+        assert!(members.record_loaded(a.node(), "one"));
+        assert!(members.record_loaded(a.node(), "two"));
+        assert!(!members.record_loaded(a.node(), "one"), "no news");
         assert!(members.is_ready(&a, "one") && members.is_ready(&a, "two"));
         assert!(!members.is_ready(&run("a:1#y"), "one"), "another run");
         members.drain(a.node());

@@ -32,6 +32,7 @@ pub(super) async fn serve(
     node.runtime.history = Some(history.clone());
     let opening = node.opening();
     let runtime = opening.open(&app).await.map_err(described)?;
+    node.observer.manifest_opened(&app);
     let (writer, runtime) = publish(Arc::new(runtime));
     let app = Arc::new(app);
     let own = Own {

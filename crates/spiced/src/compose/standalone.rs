@@ -18,6 +18,7 @@ pub(super) async fn serve(mut node: Node, app: App, manifest: Manifest) -> anyho
     node.runtime.history = Some(TaskHistory::new("standalone", "standalone"));
     let opening = node.opening();
     let runtime = opening.open(&app).await.map_err(described)?;
+    node.observer.manifest_opened(&app);
     let (writer, runtime) = publish(Arc::new(runtime));
     let info = Arc::new(OwnInfo {
         tables: runtime.clone().into(),

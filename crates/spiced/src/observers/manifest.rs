@@ -7,6 +7,12 @@ use super::{Observer, Rejected};
 use crate::metrics::ManifestLabels;
 
 impl Observer {
+    /// This node starts with `app`.
+    pub(crate) fn manifest_opened(&self, app: &App) {
+        let (digest, datasets, views) = (app.digest(), app.datasets().len(), app.views().len());
+        tracing::info!(digest, datasets, views, "spicepod opened");
+    }
+
     /// New queries are planned over `app` from now on; `changed` says how the executors are with it.
     pub(crate) fn manifest_changed(&self, app: &App, changed: Option<&AppChanged>) {
         self.count_manifest("changed", None);
