@@ -77,6 +77,7 @@ async fn s3_location(s3: &S3State, secrets: &SecretStores) -> Result<S3Location,
 }
 
 /// What a scheduler tells of itself.
+#[derive(Clone, Copy)]
 pub(super) struct Own<'a> {
     pub(super) node_id: &'a NodeId,
     /// Of the application that it starts with.

@@ -17,7 +17,14 @@ pub(super) fn shown(fault: &ManifestFault) -> String {
         ManifestFault::Unsettled { .. } | ManifestFault::Executors(_) => chain(fault),
     };
     let printable = text.chars().filter(|character| !character.is_control());
-    printable.take(REASON_CHARACTERS).collect()
+    bounded(&printable.collect::<String>())
+}
+
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(REASON_CHARACTERS) {
+        Some((end, _)) => format!("{} ... ({LOG})", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn not_read(error: &LoadError) -> String {
@@ -25,27 +32,21 @@ fn not_read(error: &LoadError) -> String {
         LoadError::NotFound { .. } => "it is not there any more".to_owned(),
         LoadError::Read { source, .. } => format!("it cannot be read: {source}"),
         LoadError::TooLarge { limit, .. } => format!("it is larger than {limit} bytes"),
-        LoadError::Invalid { findings } => first_of(findings, found),
+        LoadError::Invalid { findings } => listed(findings, found),
         _ => LOG.to_owned(),
     }
 }
 
 fn not_opened(error: &OpenError) -> String {
-    first_of(&error.faults, |fault| match fault {
+    listed(&error.faults, |fault| match fault {
         OpenFault::Secret { source, .. } => format!("{fault}: {source}"),
         _ => chain(fault).replace('\n', "; "),
     })
 }
 
-fn first_of<T>(faults: &[T], told: impl Fn(&T) -> String) -> String {
-    match faults {
-        [] => LOG.to_owned(),
-        [one] => told(one),
-        [one, others @ ..] => {
-            let count = others.len();
-            format!("{} (and {count} more: {LOG})", told(one))
-        }
-    }
+fn listed<T>(faults: &[T], told: impl Fn(&T) -> String) -> String {
+    let told: Vec<_> = faults.iter().map(told).collect();
+    told.join("; ")
 }
 
 /// A remark about a key has words of ours. What is no YAML is repeated by its reader, and what is
@@ -101,7 +102,7 @@ mod tests {
         for word in ["line 5, ", "datasets[0].form: ", "did you mean `from`?"] {
             assert!(shown.contains(word), "no {word} in {shown}");
         }
-        assert!(shown.contains("and 1 more"), "{shown}");
+        assert!(!shown.contains(LOG), "{shown}");
     }
 
     #[test]
@@ -125,7 +126,11 @@ mod tests {
     fn a_reason_is_one_bounded_line() {
         let long = format!("{{{}: x}}", "a".repeat(1000));
         let text = with(&long);
-        assert!(text.chars().count() <= REASON_CHARACTERS, "{text}");
+        assert!(
+            text.ends_with(" ... (the log says what is wrong)"),
+            "{text}"
+        );
+        assert!(text.chars().count() < REASON_CHARACTERS + 50, "{text}");
         assert!(!text.contains('\n'));
     }
 }
