@@ -35,7 +35,7 @@ async fn has_ready(node: &Node, executors: usize) -> Result<bool> {
 }
 
 /// Everything that was said on the stream so far has been heard: what comes after it was.
-async fn heard(scheduler: &Node, peer: &Peer) -> Result<()> {
+pub(super) async fn heard(scheduler: &Node, peer: &Peer) -> Result<()> {
     let before = ignored(scheduler).await?;
     peer.acknowledge("a mark of the test", "").await?;
     let ask = || ignored(scheduler);
