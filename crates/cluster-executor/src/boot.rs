@@ -213,10 +213,8 @@ pub(crate) fn causes(status: &Status) -> String {
         cause = error.source();
     }
     let message = status.message();
-    if message.contains(CUT) {
-        return "the connection broke off without a farewell".to_owned();
-    }
     match innermost.map(ToString::to_string) {
+        Some(reason) if reason.contains(CUT) => BROKEN_OFF.to_owned(),
         Some(reason) if !message.contains(&reason) => format!("{message}: {reason}"),
         _ => message.to_owned(),
     }
@@ -233,6 +231,8 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 /// went away.
 const CUT: &str = "without sending TLS close_notify";
 
+const BROKEN_OFF: &str = "the connection broke off without a farewell";
+
 /// What helps when the other side hung up: it knows why, and tells nobody but its log.
 pub(crate) const LOOK_THERE: &str = "where it refuses this node, its log says why";
 
@@ -243,3 +243,22 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The same limit as on the scheduler's side.
 const DEFINITION_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_broke_off_is_told_without_a_link_into_a_manual_and_the_rest_by_its_cause() {
+        let told = |kind, text: &str| {
+            let cause = Box::new(io::Error::new(kind, text.to_owned()));
+            causes(&Status::from_error(cause))
+        };
+        let cut = "peer closed connection without sending TLS close_notify: https://docs.rs/";
+        assert_eq!(told(io::ErrorKind::UnexpectedEof, cut), BROKEN_OFF);
+        let refused = told(io::ErrorKind::ConnectionRefused, "nobody is there");
+        assert!(refused.contains("nobody is there"), "{refused}");
+    }
+}
