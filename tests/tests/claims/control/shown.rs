@@ -9,7 +9,7 @@ use super::peer::{ID, Peer, caller, digest_of};
 use crate::fixture::Fixture;
 use crate::status::command::spice;
 
-async fn document(node: &Node, path: &str) -> Result<Value> {
+pub(super) async fn document(node: &Node, path: &str) -> Result<Value> {
     let reply = http_get(node.address(Listener::Http)?, path).await?;
     ensure!(reply.status == 200, "{reply:?}");
     Ok(serde_json::from_str(&reply.body)?)
