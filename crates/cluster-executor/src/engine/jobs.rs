@@ -28,6 +28,8 @@ pub(super) struct JobFiles {
 #[derive(Debug)]
 struct Job {
     id: String,
+    /// Tasks that may write.
+    tasks: usize,
     /// The scheduler wants nothing of it any more.
     over: bool,
 }
@@ -53,17 +55,7 @@ impl JobFiles {
 
     /// A task of this job begins.
     pub(super) fn begin(self: &Arc<Self>, job_id: &str) -> Writing {
-        let mut jobs = self.lock();
-        let known = jobs.iter().rev().any(|job| job.id == job_id);
-        if is_job_id(job_id) && !known {
-            if jobs.len() == JOBS_MAX {
-                jobs.pop_front();
-            }
-            jobs.push_back(Job {
-                id: job_id.to_owned(),
-                over: false,
-            });
-        }
+        note(&mut self.lock(), job_id, |job| job.tasks += 1);
         Writing {
             files: self.clone(),
             job_id: job_id.to_owned(),
@@ -71,12 +63,10 @@ impl JobFiles {
         }
     }
 
-    /// The scheduler had the files of this job removed.
+    /// The scheduler had the files of this job removed. A task of it may still be on its way: one
+    /// answer can hold the task, and that its job is over.
     pub(super) fn over(&self, job_id: &str) {
-        let mut jobs = self.lock();
-        if let Some(job) = jobs.iter_mut().rev().find(|job| job.id == job_id) {
-            job.over = true;
-        }
+        note(&mut self.lock(), job_id, |job| job.over = true);
     }
 
     /// Removes what all jobs have left, once their tasks have ended.
@@ -93,8 +83,12 @@ impl JobFiles {
 
     /// A task of this job has ended.
     fn ended(&self, job_id: &str) {
-        let over = |job: &Job| job.over && job.id == job_id;
-        if self.lock().iter().any(over) {
+        let mut over = false;
+        note(&mut self.lock(), job_id, |job| {
+            job.tasks = job.tasks.saturating_sub(1);
+            over = job.over;
+        });
+        if over {
             self.runtime.spawn(remove(self.work_dir.join(job_id)));
         }
     }
@@ -108,6 +102,28 @@ impl Drop for Writing {
     fn drop(&mut self) {
         self.files.ended(&self.job_id);
     }
+}
+
+/// Changes what is known of a job; only what has the form of an id can become known.
+fn note(jobs: &mut VecDeque<Job>, id: &str, change: impl FnOnce(&mut Job)) {
+    if let Some(job) = jobs.iter_mut().rev().find(|job| job.id == id) {
+        return change(job);
+    }
+    if !is_job_id(id) {
+        return;
+    }
+    if jobs.len() == JOBS_MAX {
+        // Of the jobs that every executor is told the end of, most never had a task here.
+        let idle = jobs.iter().position(|job| job.over && job.tasks == 0);
+        jobs.remove(idle.unwrap_or(0));
+    }
+    let mut job = Job {
+        id: id.to_owned(),
+        tasks: 0,
+        over: false,
+    };
+    change(&mut job);
+    jobs.push_back(job);
 }
 
 async fn remove(directory: PathBuf) {
@@ -191,13 +207,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_so_many_jobs_are_remembered() {
+    async fn what_a_task_writes_that_begins_after_the_end_of_its_job_goes_with_the_task() {
+        let work_dir = work_dir();
+        let files = JobFiles::new(&work_dir);
+        files.over("late");
+        let (late, running) = (files.begin("late"), files.begin("running"));
+        for job in ["late", "running"] {
+            write(&work_dir, job).await;
+        }
+        drop(running);
+        drop(late);
+        while work_dir.join("late").exists() {
+            tokio::task::yield_now().await;
+        }
+        assert!(work_dir.join("running").exists());
+        tokio::fs::remove_dir_all(&work_dir).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_so_many_jobs_are_remembered_and_of_them_those_that_may_leave_something() {
         let files = JobFiles::new(&work_dir());
+        drop(files.begin("waiting"));
+        let writing = files.begin("running");
+        files.over("running");
+        for number in 0..2 * JOBS_MAX {
+            files.over(&format!("elsewhere{number}"));
+        }
+        let known = |id: &str| files.lock().iter().any(|job| job.id == id);
+        assert!(known("waiting") && known("running") && !known("elsewhere0"));
+        drop(writing);
         for number in 0..2 * JOBS_MAX {
             drop(files.begin(&format!("job{number}")));
         }
-        let jobs = files.lock();
-        assert_eq!(jobs.len(), JOBS_MAX);
-        assert_eq!(jobs.front().unwrap().id, format!("job{JOBS_MAX}"));
+        assert!(!known("waiting"), "the oldest goes where none is idle");
+        assert_eq!(files.lock().len(), JOBS_MAX);
     }
 }

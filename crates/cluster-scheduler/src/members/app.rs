@@ -54,6 +54,17 @@ impl MemberApp {
         failed.is_some_and(|failed| failed.digest == digest)
     }
 
+    /// The digests of all definitions that it has open.
+    pub(super) fn all_loaded(&self) -> impl Iterator<Item = &str> {
+        self.loaded.iter().map(String::as_str)
+    }
+
+    /// The digest of the definition that it could not open, unless it had it open before.
+    pub(super) fn only_failed(&self) -> Option<&str> {
+        let failed = self.failed.as_ref().map(|failed| failed.digest.as_str());
+        failed.filter(|digest| !self.has(digest))
+    }
+
     fn has(&self, digest: &str) -> bool {
         self.loaded.iter().any(|loaded| loaded == digest)
     }
@@ -61,7 +72,7 @@ impl MemberApp {
     fn stage(&self, digest: &str) -> Stage {
         if self.has(digest) {
             Stage::Ready
-        } else if self.failed_at(digest) {
+        } else if self.only_failed() == Some(digest) {
             Stage::Failed
         } else {
             Stage::Waiting
@@ -69,7 +80,7 @@ impl MemberApp {
     }
 
     /// Notes that a definition is open, and says whether that is news.
-    fn loaded(&mut self, digest: &str) -> bool {
+    pub(super) fn loaded(&mut self, digest: &str) -> bool {
         let news = !self.has(digest);
         self.loaded.retain(|loaded| loaded != digest);
         self.loaded.push_back(digest.to_owned());
@@ -81,24 +92,24 @@ impl MemberApp {
         }
         news
     }
+
+    pub(super) fn fail(&mut self, failure: AppFailure) {
+        self.failed = Some(failure);
+    }
 }
 
 impl Members {
     /// Notes that an executor has a definition open, and says whether that is news: it says so when
     /// it opens its stream, and again when it is asked to open what it has.
     pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) -> bool {
-        let mut table = self.lock();
-        let news = table.get_mut(id).map(|member| member.app.loaded(digest));
-        drop(table);
+        let news = self.lock().change(id, |member| member.app.loaded(digest));
         self.app_changed();
         news.unwrap_or_default()
     }
 
     /// Notes that an executor could not open a definition.
     pub(crate) fn record_failed(&self, id: &NodeId, failure: AppFailure) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.app.failed = Some(failure);
-        }
+        self.lock().change(id, |member| member.app.fail(failure));
         self.app_changed();
     }
 
@@ -113,9 +124,7 @@ impl Members {
 
     /// How many executors can take tasks of queries over the application with this digest.
     pub(crate) fn ready_count(&self, digest: &str) -> usize {
-        let table = self.lock();
-        let able = table.values().filter(|member| member.takes_work());
-        able.filter(|member| member.app.has(digest)).count()
+        self.lock().tally().ready(digest)
     }
 
     /// How far the executors are that could take work.
@@ -132,11 +141,9 @@ impl Members {
         progress
     }
 
-    /// Asked at every change of every member, so it copies nothing.
+    /// Asked at every change of every member.
     fn is_settled(&self, digest: &str) -> bool {
-        let table = self.lock();
-        let mut able = table.values().filter(|member| member.takes_work());
-        able.all(|member| member.app.stage(digest) != Stage::Waiting)
+        self.lock().tally().waiting(digest) == 0
     }
 
     /// Waits until every connected executor has said how it is with a definition, or for `patience`.
