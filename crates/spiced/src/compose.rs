@@ -18,7 +18,9 @@ use cluster_tls::tonic::NodeTransport;
 use cluster_tls::{AcceptLimits, DialLimits};
 use prometheus_client::registry::Registry;
 use public_api::NodeRole;
-use spice_runtime::{KubernetesApi, LocalSecrets, RuntimeOptions, RuntimeWriter};
+use spice_runtime::{
+    CurrentRuntime, KubernetesApi, LocalSecrets, RuntimeOptions, RuntimeWriter, publish,
+};
 use spicepod::App;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -213,6 +215,13 @@ impl Node {
             tables: OnceLock::new(),
             rejected_manifest: self.observer.rejected_manifest(),
         }
+    }
+
+    /// Opens the application that this node starts with.
+    async fn open(&self, app: &App) -> anyhow::Result<(RuntimeWriter, CurrentRuntime)> {
+        let runtime = self.opening().open(app).await.map_err(described)?;
+        self.observer.manifest_opened(app);
+        Ok(publish(Arc::new(runtime)))
     }
 
     /// How this node opens an application, the first one and every later one.

@@ -76,18 +76,11 @@ async fn s3_location(s3: &S3State, secrets: &SecretStores) -> Result<S3Location,
     })
 }
 
-/// What a scheduler tells of itself.
-#[derive(Clone, Copy)]
-pub(super) struct Own<'a> {
-    pub(super) node_id: &'a NodeId,
-    /// Of the application that it starts with.
-    pub(super) app_digest: &'a str,
-}
-
-/// Opens the shared state for this scheduler.
+/// Opens the shared state for the scheduler `node_id`, which starts with `app`.
 pub(super) async fn open(
     node: &Node,
-    own: Own<'_>,
+    node_id: &NodeId,
+    app: &App,
     settings: StateSettings,
 ) -> anyhow::Result<Membership> {
     let http = node.listeners.http.as_ref();
@@ -95,10 +88,10 @@ pub(super) async fn open(
     tracing::info!(location = %settings.location, "cluster state");
     node.observer.show_membership();
     let opened = Membership::open(MembershipOptions {
-        http_address: http.map(|bound| advertised(bound, own.node_id)),
-        node_id: own.node_id.clone(),
+        http_address: http.map(|bound| advertised(bound, node_id)),
+        node_id: node_id.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        app_digest: own.app_digest.to_owned(),
+        app_digest: app.digest().to_owned(),
         ttl: settings.member_ttl,
         location: settings.location,
         events: Arc::clone(&node.observer) as _,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster_scheduler::{AppChangeError, AppChanged, Scheduler, ServedApp};
+use cluster_scheduler::{AppChangeError, AppChanged, Membership, Scheduler, ServedApp};
 use spice_runtime::{LocalSecrets, OpenError, Runtime, RuntimeOptions, RuntimeWriter};
 use spicepod::{App, LoadError};
 use thiserror::Error;
@@ -32,9 +32,18 @@ pub(crate) struct Adoption {
 /// What a scheduler has beside its own tables.
 pub(crate) struct InCluster {
     /// Who has executors.
-    pub(crate) scheduler: Scheduler,
+    scheduler: Scheduler,
     /// What the other schedulers are told.
-    pub(crate) served: ServedApp,
+    served: ServedApp,
+}
+
+impl InCluster {
+    pub(crate) fn new(scheduler: &Scheduler, membership: &Membership) -> Self {
+        Self {
+            scheduler: scheduler.clone(),
+            served: membership.served_app(),
+        }
+    }
 }
 
 /// Why a changed spicepod is not used.
