@@ -1,5 +1,6 @@
 //! What a node tells about itself and its cluster. All of it is public: whoever reaches the port
-//! reads it, so there is no path, no key and nothing secret in it.
+//! reads it, so there is no key and nothing secret in it, and no path but where datasets lie, which
+//! `/v1/datasets` tells as well.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
