@@ -11,9 +11,9 @@ pub trait SchedulerEvents: Send + Sync + 'static {
     /// An executor opened its control stream; `connected` executors have one now.
     fn executor_connected(&self, id: &NodeId, connected: usize);
 
-    /// The control stream of an executor ended; `connected` executors have one now. The
-    /// executor may come back within the grace period, or leave.
-    fn executor_disconnected(&self, id: &NodeId, connected: usize);
+    /// The control stream of an executor ended, for the `reason` given; `connected` executors have
+    /// one now. The executor may come back within the grace period, or leave.
+    fn executor_disconnected(&self, id: &NodeId, connected: usize, reason: &str);
 
     /// An executor announced its end, or did not come back in time: its tasks go to others.
     fn executor_left(&self, id: &NodeId, departure: ExecutorDeparture<'_>);

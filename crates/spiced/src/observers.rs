@@ -74,9 +74,9 @@ impl SchedulerEvents for Observer {
         tracing::info!(executor = %id, connected, "executor connected");
     }
 
-    fn executor_disconnected(&self, id: &NodeId, connected: usize) {
+    fn executor_disconnected(&self, id: &NodeId, connected: usize, reason: &str) {
         self.show_connected(connected);
-        tracing::info!(executor = %id, connected, "executor disconnected");
+        tracing::info!(executor = %id, connected, reason, "executor disconnected");
     }
 
     fn executor_left(&self, id: &NodeId, departure: ExecutorDeparture<'_>) {

@@ -105,6 +105,40 @@ enum End {
     Refused(Refused),
 }
 
+/// The end of a stream, as it is told.
+struct Ended {
+    /// To whoever reads the log.
+    reason: String,
+    /// To those who wait for tasks, by an executor that leaves.
+    farewell: Option<String>,
+    /// To the executor.
+    refusal: Option<Status>,
+}
+
+impl Ended {
+    fn of(end: End) -> Self {
+        let told = |reason: &str| Self {
+            reason: reason.to_owned(),
+            farewell: None,
+            refusal: None,
+        };
+        match end {
+            End::Announced(farewell) => Self {
+                farewell: Some(farewell),
+                ..told("it leaves")
+            },
+            End::Lost => told("the connection broke"),
+            End::Draining => told("the connection is old, a new one follows"),
+            End::Refused(refused) => {
+                let refusal = Status::from(refused);
+                let mut ended = told(refusal.message());
+                ended.refusal = Some(refusal);
+                ended
+            }
+        }
+    }
+}
+
 const UNASKED: End = End::Refused(Refused::Malformed("nobody asked for this control message"));
 
 impl Session {
@@ -211,26 +245,22 @@ impl Session {
         let state = &self.state;
         state.metrics_requests.stream_ended(&self.id, generation);
         let last = state.streams.close(&self.run, generation) == Closed::Last;
+        let ended = Ended::of(end);
         if last {
             let members = &self.state.members;
             members.disconnect(&self.id);
-            self.state
-                .events
-                .executor_disconnected(&self.id, members.connected().len());
+            let connected = members.connected().len();
+            let events = &self.state.events;
+            events.executor_disconnected(&self.id, connected, &ended.reason);
         }
-        let reason = match end {
-            End::Announced(reason) => Some(reason),
-            End::Lost | End::Draining => None,
-            End::Refused(refused) => {
-                // The receiver may be gone with its connection; then nobody needs the text.
-                let _ = sender.try_send(Err(refused.into()));
-                None
-            }
-        };
+        if let Some(refusal) = ended.refusal {
+            // The receiver may be gone with its connection; then nobody needs the text.
+            let _ = sender.try_send(Err(refusal));
+        }
         if !last {
             return;
         }
-        match reason {
+        match ended.farewell {
             // The end of the stream, when `sender` is dropped, tells the executor that its
             // farewell was carried out; nobody needs to wait for the end of a lost stream.
             Some(reason) => self.leave(ExecutorDeparture::Announced(&reason)).await,

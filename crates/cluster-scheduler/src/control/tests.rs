@@ -11,7 +11,7 @@ struct Silent;
 
 impl SchedulerEvents for Silent {
     fn executor_connected(&self, _: &NodeId, _: usize) {}
-    fn executor_disconnected(&self, _: &NodeId, _: usize) {}
+    fn executor_disconnected(&self, _: &NodeId, _: usize, _: &str) {}
     fn executor_left(&self, _: &NodeId, _: ExecutorDeparture<'_>) {}
     fn executor_ready(&self, _: &NodeId, _: &str, _: usize) {}
     fn command_ended(&self, _: &NodeId, _: CommandKind, _: CommandEnd) {}

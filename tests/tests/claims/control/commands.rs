@@ -187,6 +187,10 @@ async fn what_no_executor_can_have_open_ends_the_stream() -> Result<()> {
         peer.say(report.clone()).await?;
         let end = peer.end().await?;
         ensure!(end.code() == Code::InvalidArgument, "{report:?}: {end:?}");
+        let told = |line: &LogLine| {
+            line.message() == "executor disconnected" && line.field("reason") == Some(end.message())
+        };
+        scheduler.log().wait_for(told, PATIENCE).await?;
     }
     Ok(())
 }
