@@ -70,7 +70,7 @@ impl NodeInfo for OwnInfo {
             nodes.extend(scheduler.peers().iter().map(peer));
             let executors = scheduler.executors(&served);
             nodes.extend(executors.into_iter().map(|it| self.executor(it, scheduler)));
-            for node in &mut nodes {
+            for node in nodes.iter_mut().skip(1) {
                 let theirs = node.app_digest.as_ref();
                 node.app_differs = theirs.is_some_and(|theirs| *theirs != served);
             }
