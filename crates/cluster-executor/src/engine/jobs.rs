@@ -1,8 +1,8 @@
 //! The files of the jobs that one scheduler had tasks of here, so that nothing of them is left.
 //!
 //! A scheduler has them removed by what it answers to polls. That is not the end of it: a task that
-//! was cancelled may write until it notices, and a scheduler that dies, or that this executor gives
-//! up, says nothing any more.
+//! was cancelled writes until it notices, one may be on its way yet, and a scheduler that dies, or
+//! that this executor gives up, says nothing any more.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::backoff::Backoff;
 
 /// The latest jobs of one scheduler.
 #[derive(Debug)]
@@ -63,10 +65,10 @@ impl JobFiles {
         }
     }
 
-    /// The scheduler had the files of this job removed. A task of it may still be on its way: one
-    /// answer can hold the task, and that its job is over.
+    /// The scheduler wants nothing of this job any more: its files go, or those that its tasks leave.
+    /// A task of it may still be on its way: one answer can hold the task, and that its job is over.
     pub(super) fn over(&self, job_id: &str) {
-        note(&mut self.lock(), job_id, |job| job.over = true);
+        self.change(job_id, |job| job.over = true);
     }
 
     /// Removes what all jobs have left, once their tasks have ended.
@@ -83,12 +85,17 @@ impl JobFiles {
 
     /// A task of this job has ended.
     fn ended(&self, job_id: &str) {
-        let mut over = false;
+        self.change(job_id, |job| job.tasks = job.tasks.saturating_sub(1));
+    }
+
+    /// Changes what is known of a job, and removes its files if that was the last that it waited for.
+    fn change(&self, job_id: &str, change: impl FnOnce(&mut Job)) {
+        let mut is_left = false;
         note(&mut self.lock(), job_id, |job| {
-            job.tasks = job.tasks.saturating_sub(1);
-            over = job.over;
+            change(job);
+            is_left = job.over && job.tasks == 0;
         });
-        if over {
+        if is_left {
             self.runtime.spawn(remove(self.work_dir.join(job_id)));
         }
     }
@@ -126,14 +133,20 @@ fn note(jobs: &mut VecDeque<Job>, id: &str, change: impl FnOnce(&mut Job)) {
     jobs.push_back(job);
 }
 
+/// Removes a directory, more than once if something is written meanwhile: a thread that a task has
+/// begun opens its file when it comes to it, which may be after its task.
 async fn remove(directory: PathBuf) {
-    match tokio::fs::remove_dir_all(&directory).await {
-        Ok(()) => tracing::debug!(path = %directory.display(), "files of a lost job removed"),
-        // As a rule: the scheduler had them removed when the client had its rows.
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => {
-            let path = directory.display();
-            tracing::warn!(%path, %error, "files of a lost job not removed");
+    let mut backoff = Backoff::default();
+    for tries_left in (0..TRIES).rev() {
+        let path = directory.display();
+        match tokio::fs::remove_dir_all(&directory).await {
+            Ok(()) => return tracing::debug!(%path, "files of a job removed"),
+            // As a rule where the job had no task here.
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) if tries_left == 0 => {
+                tracing::warn!(%path, %error, "files of a job not removed");
+            }
+            Err(_) => sleep(backoff.next()).await,
         }
     }
 }
@@ -150,6 +163,9 @@ const JOB_ID_LIMIT: usize = 64;
 /// Jobs that may have files here at once, with room to spare: those of the clients of one
 /// scheduler.
 const JOBS_MAX: usize = 1024;
+
+/// What comes late is there within moments.
+const TRIES: usize = 5;
 
 /// A task that is dropped ends where it next waits for something.
 const TASKS_LIMIT: Duration = Duration::from_secs(10);
@@ -189,20 +205,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_task_writes_after_its_job_is_over_goes_with_the_task() {
+    async fn what_tasks_write_after_their_job_is_over_goes_with_the_last_of_them() {
         let work_dir = work_dir();
         let files = JobFiles::new(&work_dir);
-        let (late, running) = (files.begin("late"), files.begin("running"));
+        let (late, later, running) = (
+            files.begin("late"),
+            files.begin("late"),
+            files.begin("running"),
+        );
         files.over("late");
         for job in ["late", "running"] {
             write(&work_dir, job).await;
         }
         drop(running);
         drop(late);
+        tokio::task::yield_now().await;
+        assert!(work_dir.join("late").exists(), "one of its tasks may write");
+        drop(later);
         while work_dir.join("late").exists() {
             tokio::task::yield_now().await;
         }
         assert!(work_dir.join("running").exists());
+        tokio::fs::remove_dir_all(&work_dir).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_files_of_a_job_whose_tasks_have_ended_go_when_it_is_over_and_not_before() {
+        let work_dir = work_dir();
+        let files = JobFiles::new(&work_dir);
+        for job in ["over", "rows"] {
+            write(&work_dir, job).await;
+            drop(files.begin(job));
+        }
+        files.over("over");
+        while work_dir.join("over").exists() {
+            tokio::task::yield_now().await;
+        }
+        assert!(work_dir.join("rows").exists());
         tokio::fs::remove_dir_all(&work_dir).await.unwrap();
     }
 
