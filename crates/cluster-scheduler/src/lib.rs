@@ -29,16 +29,18 @@ mod peers;
 mod scheduler;
 mod state;
 mod status;
+mod told;
 
 pub use app_change::{AppChangeError, AppChanged};
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
 pub use events::{
-    CommandEnd, CommandKind, Keeping, NotKept, SchedulerEvents, SecretAnswer, SecretOutcome,
+    CommandEnd, CommandKind, ExecutorDeparture, Keeping, NotKept, SchedulerEvents, SecretAnswer,
+    SecretOutcome,
 };
-pub use members::MemberSummary;
+pub use members::{AppFailure, MemberSummary};
 pub use membership::{
-    Access, DEFAULT_MEMBER_TTL, MIN_MEMBER_TTL, Membership, MembershipError, MembershipEvents,
-    MembershipOptions, SchedulerList, SchedulerSummary,
+    Access, DEFAULT_MEMBER_TTL, Departure, MIN_MEMBER_TTL, Membership, MembershipError,
+    MembershipEvents, MembershipOptions, SchedulerList, SchedulerSummary, ServedApp,
 };
 pub use metrics::{MetricsSource, NodeMetrics};
 pub use peers::Missing;

@@ -3,6 +3,7 @@
 mod adoption;
 mod memory;
 mod reading;
+mod shown;
 mod stillness;
 mod watch;
 
@@ -14,7 +15,7 @@ use spicepod::{App, LoadError, ManifestText};
 use crate::config::ManifestPath;
 use stillness::Stamp;
 
-pub(crate) use adoption::{Adoption, Opening};
+pub(crate) use adoption::{Adoption, InCluster, Opening};
 pub(crate) use watch::ManifestWatch;
 
 /// Where the spicepod is, and what it said when it was last taken over.

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::adoption::{Adoption, ManifestFault};
 use super::memory::{Memory, Occasion};
 use super::reading::{Reading, blocking};
+use super::shown::shown;
 use super::stillness::Stillness;
 use super::{Look, Manifest, parse};
 use crate::faults::chain;
-use crate::observers::Observer;
+use crate::observers::{Observer, Rejected};
 
 /// Looks at the spicepod every two seconds, and when SIGHUP asks for it.
 pub(crate) struct ManifestWatch {
@@ -96,7 +97,7 @@ impl ManifestWatch {
         asked: bool,
     ) -> Result<(), ManifestFault> {
         let app = self.parse(text.clone()).await?;
-        if self.adoption.scheduler.is_some() && *app.scheduler() != self.settings {
+        if self.adoption.cluster.is_some() && *app.scheduler() != self.settings {
             tracing::warn!("runtime.scheduler has changed; it is used after a restart");
         }
         let same = app.digest() == self.digest;
@@ -123,7 +124,11 @@ impl ManifestWatch {
     fn reject(&mut self, text: Option<ManifestText>, fault: &ManifestFault, asked: bool) {
         let error = chain(fault);
         if self.memory.reject(text, &error, Instant::now()) || asked {
-            self.observer.manifest_rejected(fault.code(), &error);
+            let rejected = Rejected {
+                code: fault.code(),
+                reason: Some(shown(fault)),
+            };
+            self.observer.manifest_rejected(rejected, &error);
         }
     }
 
