@@ -1,11 +1,12 @@
 //! Queries that run while the definition changes.
 
 use anyhow::{Result, ensure};
-use cluster_test::{Listener, SqlClient};
+use cluster_test::{Listener, LogLine, SqlClient};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{Scene, manifest, write};
+use super::{CHANGED, Scene, manifest, write, write_manifest};
+use crate::fixture::PATIENCE;
 use crate::heavy::{self, Heavy};
 use crate::rows::Rows;
 
@@ -26,12 +27,13 @@ async fn a_query_in_flight_ends_with_what_it_began_with() -> Result<()> {
 
     write(&directory.join("other.csv"), "n\n7\n")?;
     let other = "  - {name: heavy, from: 'file:other.csv', params: {file_format: csv}}\n";
-    // Asked for, it is looked at sooner than it would be.
-    let other = manifest(other, "");
-    let change = scene.change_to(&other);
-    let (changed, asked) = tokio::join!(change, scene.scheduler()?.hang_up());
-    asked?;
-    let changed = changed?;
+    let log = scene.scheduler()?.log();
+    let before = log.lines().len();
+    write_manifest(&scene.fixture, &manifest(other, ""))?;
+    // Asked for once it is there, it is looked at sooner than it would be.
+    scene.scheduler()?.hang_up().await?;
+    let changed = |line: &LogLine| line.message() == CHANGED;
+    let changed = log.wait_for_after(before, changed, PATIENCE).await?;
     ensure!(!query.is_finished(), "it was over before");
     ensure!(changed.value("ready") == Some(&json!(2)), "{changed:?}");
     let new = scene.cluster.sql("SELECT n FROM heavy").await?;
@@ -43,7 +45,6 @@ async fn a_query_in_flight_ends_with_what_it_began_with() -> Result<()> {
         rows.difference(&load.expected()?, &[]).is_none(),
         "{rows:?}"
     );
-    let log = scene.scheduler()?.log();
     let again = "query lost with an executor, running it again";
     ensure!(!log.lines().iter().any(|line| line.message() == again));
     Ok(())
