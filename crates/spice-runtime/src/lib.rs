@@ -55,7 +55,7 @@ pub use crate::open_error::{OpenError, OpenFault};
 pub use crate::origin::{app_digest, with_app_digest};
 pub use crate::postgres::PostgresError;
 pub use crate::query_error::QueryError;
-pub use crate::remote::scan_request;
+pub use crate::remote::{SCAN_MARK, scan_request};
 pub use crate::runtime::{OwnTable, Runtime, TableEntry, TableKind};
 pub use crate::s3::ObjectError;
 pub use crate::secrets::{
