@@ -5,8 +5,9 @@
 //! would let one executor speak as its neighbour.
 
 mod app;
+mod summary;
+mod table;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,39 +17,18 @@ use cluster_tls::tonic::{Authorizer, Denied, Method, Permit};
 use tokio::sync::watch;
 
 use app::MemberApp;
+use table::Table;
 
 pub(crate) use app::AppProgress;
+pub use summary::{AppFailure, MemberSummary};
 
 use crate::engine::{PollAnswer, PollMemory};
-
-/// One executor as an operator wants to see it.
-#[derive(Clone, Debug)]
-pub struct MemberSummary {
-    /// The id, which is the address the executor advertises.
-    pub id: NodeId,
-    /// Tasks that it may run at the same time; zero until it said so.
-    pub task_slots: u32,
-    /// Tasks that it runs now.
-    pub tasks_active: u32,
-    /// Tasks that it has finished since it started.
-    pub tasks_total: u64,
-    /// How long this run of the executor has been a member; a reconnect does not begin it anew.
-    pub member_for: Duration,
-    /// How long ago the executor last showed a sign of life.
-    pub last_seen: Duration,
-    /// Who it proved to be when it opened its control stream; nobody on an insecure port.
-    pub peer: Option<Arc<PeerIdentity>>,
-    /// The digest of the application that it opened last; `None` until it said so.
-    pub app_digest: Option<String>,
-    /// Whether it finishes what it has and takes no further tasks.
-    pub draining: bool,
-}
 
 /// The executors that this scheduler knows.
 #[derive(Debug)]
 pub(crate) struct Members {
     silence_limit: Duration,
-    table: Mutex<HashMap<NodeId, Member>>,
+    table: Mutex<Table>,
     /// Counts whatever changes who can take which tasks.
     app_changes: watch::Sender<u64>,
 }
@@ -62,6 +42,7 @@ struct Member {
     /// When that run opened its first one.
     joined: Instant,
     peer: Option<Arc<PeerIdentity>>,
+    version: Option<String>,
     connected: bool,
     /// Goes with the member: nobody who takes its id over gets its answers.
     polls: Option<Arc<PollMemory<PollAnswer>>>,
@@ -85,7 +66,7 @@ impl Members {
     pub(crate) fn new(silence_limit: Duration) -> Arc<Self> {
         Arc::new(Self {
             silence_limit,
-            table: Mutex::new(HashMap::new()),
+            table: Mutex::default(),
             app_changes: watch::Sender::new(0),
         })
     }
@@ -116,33 +97,30 @@ impl Members {
         run: &ExecutorRun,
         peer: Option<&Arc<PeerIdentity>>,
     ) -> Option<ExecutorRun> {
-        let mut table = self.lock();
-        let member = table.get_mut(run.node())?;
-        member.connected = true;
-        member.peer = peer.cloned();
-        // It says again what it has open, and whether it is about to leave.
-        member.app = MemberApp::default();
-        member.draining = false;
-        let earlier = member.run.replace(run.clone());
-        if earlier.as_ref() != Some(run) {
-            member.joined = Instant::now();
-        }
-        earlier.filter(|earlier| earlier != run)
+        let earlier = self.lock().change(run.node(), |member| {
+            member.connected = true;
+            member.peer = peer.cloned();
+            // It says again what it has open, and whether it is about to leave.
+            member.app = MemberApp::default();
+            member.draining = false;
+            let earlier = member.run.replace(run.clone());
+            if earlier.as_ref() != Some(run) {
+                member.joined = Instant::now();
+            }
+            earlier
+        });
+        earlier.flatten().filter(|earlier| earlier != run)
     }
 
     /// Notes that the executor has no control stream any more.
     pub(crate) fn disconnect(&self, id: &NodeId) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.connected = false;
-        }
+        self.lock().change(id, |member| member.connected = false);
         self.app_changed();
     }
 
     /// Notes that the executor takes no further tasks.
     pub(crate) fn drain(&self, id: &NodeId) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.draining = true;
-        }
+        self.lock().change(id, |member| member.draining = true);
         self.app_changed();
     }
 
@@ -163,20 +141,25 @@ impl Members {
 
     /// What was polled last by `run`, whose id has been claimed; an executor has one run at a time.
     pub(crate) fn poll_memory(&self, run: &ExecutorRun) -> Option<Arc<PollMemory<PollAnswer>>> {
-        let mut table = self.lock();
-        let member = table.get_mut(run.node())?;
-        let known = member.polls.take().filter(|memory| memory.run() == run);
-        let memory = known.unwrap_or_else(|| Arc::new(PollMemory::new(run.clone())));
-        member.polls = Some(memory.clone());
-        Some(memory)
+        self.lock().change(run.node(), |member| {
+            let known = member.polls.take().filter(|memory| memory.run() == run);
+            let memory = known.unwrap_or_else(|| Arc::new(PollMemory::new(run.clone())));
+            member.polls = Some(memory.clone());
+            memory
+        })
     }
 
     pub(crate) fn record_statistics(&self, id: &NodeId, slots: u32, active: u32, total: u64) {
-        if let Some(member) = self.lock().get_mut(id) {
+        self.lock().change(id, |member| {
             member.task_slots = slots;
             member.tasks_active = active;
             member.tasks_total = total;
-        }
+        });
+    }
+
+    /// Notes which program the executor says to be.
+    pub(crate) fn record_version(&self, id: &NodeId, version: Option<String>) {
+        self.lock().change(id, |member| member.version = version);
     }
 
     pub(crate) fn forget(&self, id: &NodeId) {
@@ -185,22 +168,19 @@ impl Members {
     }
 
     /// The executors whose control stream is open, in the order of their ids.
-    pub(crate) fn connected(&self) -> Vec<MemberSummary> {
-        let (table, now) = (self.lock(), Instant::now());
-        let mut members: Vec<_> = table
-            .iter()
-            .filter(|(_, member)| member.connected)
-            .map(|(id, member)| member.summary(id, now))
-            .collect();
-        members.sort_by(|a, b| a.id.cmp(&b.id));
-        members
+    pub(crate) fn connected(&self) -> Vec<NodeId> {
+        let table = self.lock();
+        let connected = table.iter().filter(|(_, member)| member.connected);
+        let mut ids: Vec<_> = connected.map(|(id, _)| id.clone()).collect();
+        ids.sort();
+        ids
     }
 
     fn bind(&self, id: &NodeId, owner: Owner, now: Instant) -> bool {
         let mut table = self.lock();
-        if let Some(member) = table.get_mut(id) {
+        if let Some(member) = table.get(id) {
             if member.owner == owner {
-                member.last_seen = now;
+                table.change(id, |member| member.last_seen = now);
                 return true;
             }
             if member.is_alive(now, self.silence_limit) {
@@ -214,9 +194,9 @@ impl Members {
     }
 
     /// Whether a new id of `owner` fits, after forgetting the dead where the table is full.
-    fn has_room(&self, table: &mut HashMap<NodeId, Member>, owner: &Owner, now: Instant) -> bool {
+    fn has_room(&self, table: &mut Table, owner: &Owner, now: Instant) -> bool {
         if table.len() >= MEMBER_LIMIT {
-            table.retain(|_, member| member.is_alive(now, self.silence_limit));
+            table.retain(|member| member.is_alive(now, self.silence_limit));
         }
         let owned = table
             .values()
@@ -227,8 +207,8 @@ impl Members {
         within_share && table.len() < MEMBER_LIMIT
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Member>> {
-        // A panic elsewhere cannot leave the table half-changed: every change is one insert.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
+        // A panic elsewhere cannot leave the table half-changed: no change can panic.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -242,20 +222,6 @@ impl Member {
         self.connected && !self.draining
     }
 
-    fn summary(&self, id: &NodeId, now: Instant) -> MemberSummary {
-        MemberSummary {
-            id: id.clone(),
-            task_slots: self.task_slots,
-            tasks_active: self.tasks_active,
-            tasks_total: self.tasks_total,
-            member_for: now.duration_since(self.joined),
-            last_seen: now.duration_since(self.last_seen),
-            peer: self.peer.clone(),
-            app_digest: self.app.newest().map(ToOwned::to_owned),
-            draining: self.draining,
-        }
-    }
-
     fn new(owner: Owner, now: Instant) -> Self {
         Self {
             owner,
@@ -263,6 +229,7 @@ impl Member {
             run: None,
             joined: now,
             peer: None,
+            version: None,
             connected: false,
             polls: None,
             task_slots: 0,
@@ -346,15 +313,14 @@ mod tests {
         members.connect(&first, None);
         members
             .lock()
-            .values_mut()
-            .for_each(|member| member.joined = long_ago);
+            .change(first.node(), |member| member.joined = long_ago);
         members.disconnect(first.node());
         members.connect(&first, None);
-        let reconnected = members.connected();
+        let reconnected = members.summaries("");
         assert!(reconnected[0].member_for >= Duration::from_secs(10));
         assert!(reconnected[0].last_seen >= Duration::from_secs(10));
         members.connect(&"localhost:1#bb".parse().unwrap(), None);
-        assert!(members.connected()[0].member_for < Duration::from_secs(10));
+        assert!(members.summaries("")[0].member_for < Duration::from_secs(10));
     }
 
     #[test]

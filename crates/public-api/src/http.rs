@@ -24,9 +24,9 @@ mod sql;
 mod status;
 
 pub use self::node_info::{
-    AppDescription, BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList,
-    NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate, SchedulerConnection,
-    Security,
+    AppDescription, AppFault, BoundListener, ExecutorFault, MAX_FAULTS, MAX_MEMBERS, Member,
+    MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate,
+    RootCertificate, SchedulerConnection, Security,
 };
 pub use self::ready::{Readiness, ReadyState};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cluster_proto::{ExecutorRun, NodeId};
 use tokio::time::timeout;
 
-use super::Members;
+use super::{AppFailure, Members};
 
 /// What one executor said about the definitions that it has open.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct MemberApp {
     /// Digests, the newest last.
     loaded: VecDeque<String>,
     /// The definition that it could not open, if it was its last word about it.
-    failed: Option<String>,
+    failed: Option<AppFailure>,
 }
 
 /// How far the connected executors are with a definition.
@@ -37,8 +37,32 @@ enum Stage {
 }
 
 impl MemberApp {
-    pub(super) fn newest(&self) -> Option<&str> {
-        self.loaded.back().map(String::as_str)
+    /// The digest to show to whoever serves `served`: an executor has others open as well, for
+    /// other schedulers and for queries that began with them.
+    pub(super) fn shown_to(&self, served: &str) -> Option<&str> {
+        let mut loaded = self.loaded.iter().rev();
+        let shown = loaded.find(|loaded| *loaded == served);
+        shown.or(self.loaded.back()).map(String::as_str)
+    }
+
+    pub(super) fn failure(&self) -> Option<&AppFailure> {
+        self.failed.as_ref()
+    }
+
+    fn failed_at(&self, digest: &str) -> bool {
+        let failed = self.failed.as_ref();
+        failed.is_some_and(|failed| failed.digest == digest)
+    }
+
+    /// The digests of all definitions that it has open.
+    pub(super) fn all_loaded(&self) -> impl Iterator<Item = &str> {
+        self.loaded.iter().map(String::as_str)
+    }
+
+    /// The digest of the definition that it could not open, unless it had it open before.
+    pub(super) fn only_failed(&self) -> Option<&str> {
+        let failed = self.failed.as_ref().map(|failed| failed.digest.as_str());
+        failed.filter(|digest| !self.has(digest))
     }
 
     fn has(&self, digest: &str) -> bool {
@@ -48,40 +72,58 @@ impl MemberApp {
     fn stage(&self, digest: &str) -> Stage {
         if self.has(digest) {
             Stage::Ready
-        } else if self.failed.as_deref() == Some(digest) {
+        } else if self.only_failed() == Some(digest) {
             Stage::Failed
         } else {
             Stage::Waiting
         }
     }
 
-    fn loaded(&mut self, digest: &str) {
+    /// Notes that a definition is open, and says whether that is news.
+    pub(super) fn loaded(&mut self, digest: &str) -> bool {
+        let news = !self.has(digest);
         self.loaded.retain(|loaded| loaded != digest);
         self.loaded.push_back(digest.to_owned());
         if self.loaded.len() > DIGEST_LIMIT {
             self.loaded.pop_front();
         }
-        if self.failed.as_deref() == Some(digest) {
+        if self.failed_at(digest) {
             self.failed = None;
         }
+        news
+    }
+
+    fn forget(&mut self, digest: &str) {
+        self.loaded.retain(|loaded| loaded != digest);
+        if self.failed_at(digest) {
+            self.failed = None;
+        }
+    }
+
+    pub(super) fn fail(&mut self, failure: AppFailure) {
+        self.failed = Some(failure);
     }
 }
 
 impl Members {
-    /// Notes that an executor has a definition open.
-    pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.app.loaded(digest);
-        }
+    /// Notes that an executor has a definition open, and says whether that is news: it says so when
+    /// it opens its stream, and again when it is asked to open what it has.
+    pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) -> bool {
+        let news = self.lock().change(id, |member| member.app.loaded(digest));
         self.app_changed();
+        news.unwrap_or_default()
     }
 
     /// Notes that an executor could not open a definition.
-    pub(crate) fn record_failed(&self, id: &NodeId, digest: &str) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.app.failed = Some(digest.to_owned());
-        }
+    pub(crate) fn record_failed(&self, id: &NodeId, failure: AppFailure) {
+        self.lock().change(id, |member| member.app.fail(failure));
         self.app_changed();
+    }
+
+    /// Forgets what executors said about a definition, before they are asked to open it: what was
+    /// open long ago has been closed since, and what failed may not fail again.
+    pub(crate) fn ask_anew(&self, digest: &str) {
+        self.lock().change_all(|member| member.app.forget(digest));
     }
 
     /// Whether `run` can take tasks of queries over the application with this digest.
@@ -95,9 +137,7 @@ impl Members {
 
     /// How many executors can take tasks of queries over the application with this digest.
     pub(crate) fn ready_count(&self, digest: &str) -> usize {
-        let table = self.lock();
-        let able = table.values().filter(|member| member.takes_work());
-        able.filter(|member| member.app.has(digest)).count()
+        self.lock().tally().ready(digest)
     }
 
     /// How far the executors are that could take work.
@@ -114,11 +154,9 @@ impl Members {
         progress
     }
 
-    /// Asked at every change of every member, so it copies nothing.
+    /// Asked at every change of every member.
     fn is_settled(&self, digest: &str) -> bool {
-        let table = self.lock();
-        let mut able = table.values().filter(|member| member.takes_work());
-        able.all(|member| member.app.stage(digest) != Stage::Waiting)
+        self.lock().tally().waiting(digest) == 0
     }
 
     /// Waits until every connected executor has said how it is with a definition, or for `patience`.
@@ -150,6 +188,13 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn failure(digest: &str) -> AppFailure {
+        AppFailure {
+            digest: digest.to_owned(),
+            reason: "no such file".to_owned(),
+        }
+    }
+
     fn connected(runs: &[&str]) -> std::sync::Arc<Members> {
         let members = Members::new(Duration::from_secs(30));
         for text in runs {
@@ -165,8 +210,9 @@ mod tests {
         let members = connected(&["a:1#x"]);
         let a = run("a:1#x");
         assert!(!members.is_ready(&a, "one"), "connected is not ready");
-        members.record_loaded(a.node(), "one");
-        members.record_loaded(a.node(), "two");
+        assert!(members.record_loaded(a.node(), "one"));
+        assert!(members.record_loaded(a.node(), "two"));
+        assert!(!members.record_loaded(a.node(), "one"), "no news");
         assert!(members.is_ready(&a, "one") && members.is_ready(&a, "two"));
         assert!(!members.is_ready(&run("a:1#y"), "one"), "another run");
         members.drain(a.node());
@@ -182,12 +228,42 @@ mod tests {
     fn an_executor_that_failed_and_then_managed_is_ready() {
         let members = connected(&["a:1#x", "b:1#x"]);
         let (a, b) = (run("a:1#x"), run("b:1#x"));
-        members.record_failed(a.node(), "one");
+        let failure = failure("one");
+        members.record_failed(a.node(), failure.clone());
+        assert_eq!(members.summaries("")[0].app_failure, Some(failure));
         let progress = members.app_progress("one");
         assert_eq!(progress.failed, [a.node().clone()]);
         assert_eq!(progress.waiting, [b.node().clone()]);
         members.record_loaded(a.node(), "one");
         assert_eq!(members.app_progress("one").ready, [a.node().clone()]);
+        assert_eq!(members.summaries("")[0].app_failure, None);
+    }
+
+    #[test]
+    fn of_several_open_definitions_the_one_that_is_served_is_shown_or_the_newest() {
+        let members = connected(&["a:1#x"]);
+        for digest in ["one", "two", "three"] {
+            members.record_loaded(run("a:1#x").node(), digest);
+        }
+        let shown = |served| members.summaries(served)[0].app_digest.clone();
+        assert_eq!(shown("two").as_deref(), Some("two"));
+        assert_eq!(shown("four").as_deref(), Some("three"));
+    }
+
+    #[tokio::test]
+    async fn what_was_said_about_a_definition_before_it_was_asked_for_again_does_not_count() {
+        let members = connected(&["a:1#x", "b:1#x"]);
+        let (a, b) = (run("a:1#x"), run("b:1#x"));
+        for digest in ["one", "two"] {
+            members.record_loaded(a.node(), digest);
+        }
+        members.record_failed(b.node(), failure("one"));
+        members.ask_anew("one");
+        assert!(!members.is_ready(&a, "one") && members.is_ready(&a, "two"));
+        let progress = members.app_settled("one", Duration::ZERO).await;
+        assert_eq!(progress.waiting.len(), 2);
+        members.record_loaded(a.node(), "one");
+        assert!(members.is_ready(&a, "one"));
     }
 
     #[test]
