@@ -5,8 +5,9 @@ mod cancelled;
 mod codec;
 mod flight;
 mod jobs;
+mod peers;
 mod polls;
-mod pool;
+mod reader;
 mod stage;
 mod task_log;
 mod worker;
@@ -24,7 +25,7 @@ use tokio::sync::Semaphore;
 use crate::apps::OpenApps;
 use crate::events::ExecutorEvents;
 use flight::GuardedShuffleService;
-use pool::GenerationPool;
+use peers::Peers;
 use task_log::TaskLog;
 pub(crate) use worker::Worker;
 
@@ -49,7 +50,7 @@ pub(crate) struct Engine {
 /// What every worker takes from.
 struct Parts {
     options: EngineOptions,
-    pool: Arc<GenerationPool>,
+    peers: Arc<Peers>,
     slots: Arc<Semaphore>,
     log: Arc<TaskLog>,
 }
@@ -58,7 +59,7 @@ impl Engine {
     pub(crate) fn new(options: EngineOptions) -> Self {
         Self {
             parts: Arc::new(Parts {
-                pool: Arc::new(GenerationPool::new(options.transport.clone())),
+                peers: Arc::new(Peers::new(options.transport.clone())),
                 slots: Arc::new(Semaphore::new(options.task_slots)),
                 log: Arc::new(TaskLog::new(options.events.clone(), options.task_slots)),
                 options,

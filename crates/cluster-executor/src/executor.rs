@@ -138,9 +138,7 @@ impl Executor {
         let server = self.transport.serve(listener, self.router(), stop);
         let farewell = async {
             shutdown.cancelled().await;
-            if timeout(DRAIN_LIMIT, self.engine.drained()).await.is_err() {
-                tracing::warn!("queries still use this executor, their tasks go to others");
-            }
+            self.drain().await;
             self.links.stop();
             if timeout(FAREWELL_LIMIT, links.wait()).await.is_err() {
                 tracing::warn!("schedulers not told of the end in time");
@@ -153,6 +151,21 @@ impl Executor {
             () = farewell => {}
         }
         self.links.stop();
+    }
+
+    /// Waits until no query uses this executor any more, or none is worth the wait.
+    async fn drain(&self) {
+        let drained = async {
+            tokio::select! {
+                () = self.engine.drained() => {}
+                () = self.links.none_connected(SCHEDULERS_GONE) => {
+                    tracing::info!("no scheduler is left to finish queries for");
+                }
+            }
+        };
+        if timeout(DRAIN_LIMIT, drained).await.is_err() {
+            tracing::warn!("queries still use this executor, their tasks go to others");
+        }
     }
 
     fn router(&self) -> Router {
@@ -169,6 +182,11 @@ impl Executor {
 /// Queries that use this executor end within this, or begin again elsewhere. Orchestrators wait
 /// half a minute before they kill, and the farewells come after it.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Schedulers that are all lost for this long have ended, or are somewhere else: what runs for them
+/// and the files that they would have had removed are nobody's. A stream that breaks is open again
+/// within less.
+const SCHEDULERS_GONE: Duration = Duration::from_secs(1);
 
 /// Farewells to all schedulers, together.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(4);

@@ -18,6 +18,7 @@ use cluster_proto::NodeId;
 use cluster_tls::tonic::{ChannelOptions, NodeChannel, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::apps::OpenApps;
@@ -102,6 +103,23 @@ impl SchedulerLinks {
         let mut connected = self.shared.connected.subscribe();
         // The sender lives in `self`, so the wait cannot fail.
         let _ = connected.wait_for(|connected| *connected > 0).await;
+    }
+
+    /// Ends when this executor has worked for no scheduler for as long as `lasting`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the wait begins anew with the next call.
+    pub(crate) async fn none_connected(&self, lasting: Duration) {
+        let mut connected = self.shared.connected.subscribe();
+        // The sender lives in `self`, so neither wait can fail.
+        loop {
+            let _ = connected.wait_for(|connected| *connected == 0).await;
+            let back = connected.wait_for(|connected| *connected > 0);
+            if timeout(lasting, back).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// The addresses that it begins with.

@@ -27,6 +27,7 @@ mod complexity;
 mod current;
 mod engine;
 mod history;
+mod ipc;
 mod open_error;
 mod opened;
 mod origin;
@@ -49,11 +50,12 @@ pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
 pub use crate::history::{
     ClientProtocol, HistoryPeers, PeerHistory, QuerySpan, SpanContext, TaskHistory, TaskRecord,
 };
+pub use crate::ipc::{IpcError, IpcMessage, IpcMessages, IpcPiece, ensure_bounded};
 pub use crate::open_error::{OpenError, OpenFault};
 pub use crate::origin::{app_digest, with_app_digest};
 pub use crate::postgres::PostgresError;
 pub use crate::query_error::QueryError;
-pub use crate::remote::scan_request;
+pub use crate::remote::{SCAN_MARK, scan_request};
 pub use crate::runtime::{OwnTable, Runtime, TableEntry, TableKind};
 pub use crate::s3::ObjectError;
 pub use crate::secrets::{

@@ -8,6 +8,10 @@ use crate::postgres::{PostgresScan, ScanRequest};
 use crate::query_error::QueryError;
 use crate::runtime::Runtime;
 
+/// What stands before a request where it travels in the place of a plan. No message of protobuf, which
+/// plans are, begins with it.
+pub const SCAN_MARK: u8 = 0;
+
 /// What another node must be told to run `plan`, if it is a scan that only the node with the
 /// dataset's own access can run. It names the dataset and the part of it, and no secret.
 ///

@@ -134,7 +134,7 @@ fn spill_directory(data_dir: &Path) -> PathBuf {
 
 impl Node {
     fn new(config: &NodeConfig, listeners: Listeners, audit: Option<Sink>) -> Node {
-        let (metrics, registry) = Metrics::new();
+        let (metrics, registry) = Metrics::new(config.role.node_role());
         Node {
             observer: Arc::new(Observer::new(metrics.clone(), audit)),
             metrics,

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use cluster_tls::NodeAddress;
+use public_api::NodeRole;
 
 pub(crate) use internal::{InternalConfig, RevocationPaths, SecurityConfig};
 
@@ -41,6 +42,17 @@ pub(crate) enum RoleConfig {
         schedulers: Vec<NodeAddress>,
         task_slots: NonZeroUsize,
     },
+}
+
+impl RoleConfig {
+    /// How it is named to those who look at the node.
+    pub(crate) fn node_role(&self) -> NodeRole {
+        match self {
+            Self::Standalone { .. } => NodeRole::Standalone,
+            Self::Scheduler { .. } => NodeRole::Scheduler,
+            Self::Executor { .. } => NodeRole::Executor,
+        }
+    }
 }
 
 /// Where the spicepod is.

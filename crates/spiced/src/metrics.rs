@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use public_api::NodeRole;
 
 /// What a node counts.
 #[derive(Clone, Debug)]
@@ -146,8 +147,9 @@ pub(crate) struct LinkLabels {
 }
 
 impl Metrics {
-    /// The metrics and the registry that shows them.
-    pub(crate) fn new() -> (Self, Registry) {
+    /// The metrics, and the registry that shows those of a node of `role`: a family of another role
+    /// would say nothing but zero.
+    pub(crate) fn new(role: NodeRole) -> (Self, Registry) {
         let metrics = Self {
             handshakes: Family::default(),
             handshake_duration: Histogram::new(exponential_buckets(0.5, 2.0, 12)),
@@ -178,14 +180,26 @@ impl Metrics {
             state_reachable: Family::default(),
             state_duration: Family::new_with_constructor(state_durations),
         };
-        let mut registry = Registry::default();
-        metrics.register_connections(&mut registry);
-        metrics.register_security(&mut registry);
-        metrics.register_audit(&mut registry);
-        metrics.register_work(&mut registry);
-        metrics.register_control(&mut registry);
-        metrics.register_state(&mut registry);
+        let registry = metrics.register(role);
         (metrics, registry)
+    }
+
+    fn register(&self, role: NodeRole) -> Registry {
+        let mut registry = Registry::default();
+        self.register_connections(&mut registry);
+        self.register_security(&mut registry);
+        self.register_audit(&mut registry);
+        self.register_work(&mut registry);
+        self.register_manifest(&mut registry);
+        match role {
+            NodeRole::Scheduler => {
+                self.register_scheduler(&mut registry);
+                self.register_state(&mut registry);
+            }
+            NodeRole::Executor => self.register_executor(&mut registry),
+            NodeRole::Standalone => {}
+        }
+        registry
     }
 
     fn register_connections(&self, registry: &mut Registry) {
@@ -274,6 +288,9 @@ impl Metrics {
             "Tasks that run on this node now",
             self.tasks_active.clone(),
         );
+    }
+
+    fn register_executor(&self, registry: &mut Registry) {
         registry.register(
             "executor_task_slots",
             "Tasks that this executor may run at the same time",
@@ -292,11 +309,6 @@ impl Metrics {
             self.shuffle_read_remote_bytes.clone(),
         );
         registry.register(
-            "scheduler_active_executors_count",
-            "Executors whose control stream to this scheduler is open",
-            self.active_executors.clone(),
-        );
-        registry.register(
             "executor_scheduler_links",
             "Schedulers that this executor knows, by whether it works for them now",
             self.scheduler_links.clone(),
@@ -306,14 +318,9 @@ impl Metrics {
             "Polls that were sent again because no answer came",
             self.polls_repeated.clone(),
         );
-        registry.register(
-            "scheduler_task_history_missing",
-            "Schedulers that gave no task history to a query over all of it, by reason",
-            self.history_missing.clone(),
-        );
     }
 
-    fn register_control(&self, registry: &mut Registry) {
+    fn register_manifest(&self, registry: &mut Registry) {
         registry.register(
             "runtime_app_reload",
             "Changes and requests after which the spicepod was read again, by result",
@@ -323,6 +330,19 @@ impl Metrics {
             "runtime_app_rejected",
             "1 while the spicepod that is there cannot be used, and the one before stays in use",
             self.manifest_rejected.clone(),
+        );
+    }
+
+    fn register_scheduler(&self, registry: &mut Registry) {
+        registry.register(
+            "scheduler_active_executors_count",
+            "Executors whose control stream to this scheduler is open",
+            self.active_executors.clone(),
+        );
+        registry.register(
+            "scheduler_task_history_missing",
+            "Schedulers that gave no task history to a query over all of it, by reason",
+            self.history_missing.clone(),
         );
         registry.register(
             "scheduler_control_commands",

@@ -55,6 +55,18 @@ impl Heavy {
         Self::parities(SPARSER)
     }
 
+    /// One whose first tasks take some time, and whose shuffle is small.
+    pub(crate) fn slow_scan(&self) -> String {
+        "SELECT n % 2 AS parity, count(sha512(repeat(CAST(n AS VARCHAR), 1000))) AS hashed \
+         FROM heavy GROUP BY n % 2 ORDER BY parity"
+            .to_owned()
+    }
+
+    /// What that gives.
+    pub(crate) fn expected_of_slow_scan(&self) -> Result<Rows> {
+        Self::by_parity("hashed", ROWS / 2)
+    }
+
     /// A query that nobody lives to see the end of. It adds up what it makes, so it takes no memory
     /// for it, and it makes hundreds of millions of rows of each batch that it reads.
     pub(crate) fn without_end(&self) -> String {
@@ -72,10 +84,15 @@ impl Heavy {
     }
 
     fn parities(step: usize) -> Result<Rows> {
-        let pairs = i64::try_from(ROWS / 2 * ROWS.div_ceil(step))?;
+        Self::by_parity("pairs", ROWS / 2 * ROWS.div_ceil(step))
+    }
+
+    /// The same count for the even and for the odd.
+    fn by_parity(counted: &str, count: usize) -> Result<Rows> {
+        let count = i64::try_from(count)?;
         let columns: [(&str, ArrayRef); 2] = [
             ("parity", Arc::new(Int64Array::from(vec![0, 1]))),
-            ("pairs", Arc::new(Int64Array::from(vec![pairs, pairs]))),
+            (counted, Arc::new(Int64Array::from(vec![count, count]))),
         ];
         Rows::read(&[RecordBatch::try_from_iter(columns)?])
     }

@@ -1,8 +1,10 @@
 //! Rows travel between executors, over the internal port and nothing else, encrypted.
 
+mod blocks;
 mod records;
 mod relay;
 mod sockets;
+mod thief;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};

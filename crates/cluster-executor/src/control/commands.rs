@@ -68,6 +68,15 @@ impl Commands {
 
     /// Carries out one command, or begins to, and gives what there is to report.
     pub(super) async fn obey(&mut self, command: pb::SchedulerControlMessage) -> Vec<Report> {
+        let id_bytes = command.message.as_ref().map_or(0, request_id_bytes);
+        if id_bytes > REQUEST_ID_LIMIT_BYTES {
+            // An answer would have to repeat it.
+            tracing::warn!(
+                scheduler = %self.scheduler, id_bytes,
+                "command refused: its request id is longer than any"
+            );
+            return vec![];
+        }
         match command.message {
             Some(Command::PollNow(_)) => self.engine.poll_now(),
             Some(Command::CancelTasks(cancel)) => return self.cancel(cancel).await,
@@ -191,6 +200,18 @@ impl Commands {
     }
 }
 
+/// How long the id is that an answer to `command` would carry.
+fn request_id_bytes(command: &Command) -> usize {
+    match command {
+        Command::PollNow(_) => 0,
+        Command::CancelTasks(cancel) => cancel.request_id.len(),
+        Command::AppChanged(change) => change.request_id.len(),
+        Command::RefreshDataset(refresh) => refresh.request_id.len(),
+        Command::UpdatePartitions(update) => update.request_id.len(),
+        Command::RequestMetrics(request) => request.request_id.len(),
+    }
+}
+
 /// Says that a definition is open.
 pub(super) fn loaded(digest: String) -> Report {
     Report::PartitionsLoaded(pb::PartitionsLoaded {
@@ -206,3 +227,6 @@ fn acknowledgement(request_id: &str, error: String) -> Report {
         error,
     })
 }
+
+/// Schedulers send numbers of 36 characters. Hundreds of ids are remembered for each of them.
+const REQUEST_ID_LIMIT_BYTES: usize = 64;

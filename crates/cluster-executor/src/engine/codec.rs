@@ -11,6 +11,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use spice_runtime::SCAN_MARK;
 
 use crate::apps::OpenApps;
 
@@ -40,7 +41,7 @@ impl PhysicalExtensionCodec for TaskCodec {
         context: &TaskContext,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some((&MARK, request)) = bytes.split_first() else {
+        let Some((&SCAN_MARK, request)) = bytes.split_first() else {
             return self.inner.try_decode(bytes, inputs, context, converter);
         };
         let runtime = self.apps.runtime_of(context.session_config())?;
@@ -57,7 +58,3 @@ impl PhysicalExtensionCodec for TaskCodec {
         self.inner.try_encode(plan, bytes, converter)
     }
 }
-
-/// What stands before a request; the same in the scheduler's `engine/codec.rs`. No message of
-/// protobuf, which all other plans are, begins with it.
-const MARK: u8 = 0;

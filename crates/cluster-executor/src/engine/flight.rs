@@ -172,7 +172,7 @@ fn not_served() -> Status {
     Status::unimplemented("this port serves shuffle blocks only")
 }
 
-const BLOCK_TRANSPORT: &str = "IO_BLOCK_TRANSPORT";
+pub(super) const BLOCK_TRANSPORT: &str = "IO_BLOCK_TRANSPORT";
 
 #[cfg(test)]
 mod tests {

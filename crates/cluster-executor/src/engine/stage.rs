@@ -25,6 +25,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::Parts;
 use super::cancelled::CancelledTasks;
 use super::jobs::JobFiles;
+use super::peers::{LocalFilesOnly, Peers};
+use super::reader::{DECODED_BYTES, LOCAL_PARTITIONS, with_own_reader};
 use super::task_log::{Fill, TaskLog};
 use crate::events::TaskReport;
 use stoppable::{TaskLife, stoppable};
@@ -34,6 +36,7 @@ pub(super) struct ReportingEngine {
     log: Arc<TaskLog>,
     cancelled: Arc<CancelledTasks>,
     slots: Arc<Semaphore>,
+    peers: Arc<Peers>,
     wake: Arc<Notify>,
     files: Arc<JobFiles>,
 }
@@ -49,10 +52,11 @@ pub(super) struct LoopParts {
 impl ReportingEngine {
     pub(super) fn new(parts: &Parts, own: LoopParts) -> Self {
         Self {
-            inner: DefaultExecutionEngine::with_client_pool(parts.pool.clone()),
+            inner: DefaultExecutionEngine::with_client_pool(Arc::new(LocalFilesOnly)),
             log: parts.log.clone(),
             cancelled: own.cancelled,
             slots: parts.slots.clone(),
+            peers: parts.peers.clone(),
             wake: own.wake,
             files: own.files,
         }
@@ -76,6 +80,7 @@ impl ExecutionEngine for ReportingEngine {
             task_id,
         };
         let life = TaskLife::new(self.files.begin(job_id.as_ref()));
+        let plan = with_own_reader(plan, &self.peers, work_dir)?;
         let plan = stoppable(plan, &life)?;
         let inner = self.inner.create_query_stage_exec(
             job_id,
@@ -177,8 +182,8 @@ impl QueryStageExecutor for ReportingStage {
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
         let metrics = self.inner.collect_plan_metrics();
         self.note(|report| {
-            report.shuffle_read_remote_bytes = total(&metrics, "decoded_bytes");
-            report.shuffle_read_local_partitions = total(&metrics, "local_partitions");
+            report.shuffle_read_remote_bytes = total(&metrics, DECODED_BYTES);
+            report.shuffle_read_local_partitions = total(&metrics, LOCAL_PARTITIONS);
         });
         vec![]
     }
@@ -220,7 +225,7 @@ impl fmt::Display for ReportingStage {
     }
 }
 
-/// Sums a counter of Ballista's shuffle reader over all operators of a task.
+/// Sums a counter of the shuffle reader over all operators of a task.
 fn total(metrics: &[MetricsSet], counter: &str) -> u64 {
     metrics
         .iter()

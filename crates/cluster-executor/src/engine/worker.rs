@@ -24,7 +24,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::cancelled::CancelledTasks;
 use super::codec;
-use super::jobs::JobFiles;
+use super::jobs::{JobFiles, is_job_id};
 use super::polls::{PollsOnce, PollsOnceOptions};
 use super::stage::{LoopParts, ReportingEngine};
 use super::{MESSAGE_LIMIT_BYTES, Parts};
@@ -126,7 +126,13 @@ impl Worker {
 
     /// Stops tasks whose job was cancelled, those that have not begun yet included.
     pub(crate) async fn cancel(&self, tasks: &[pb::RunningTask]) {
-        for task in tasks {
+        let (known, strange): (Vec<_>, Vec<_>) =
+            tasks.iter().partition(|task| is_job_id(&task.job_id));
+        if !strange.is_empty() {
+            let (scheduler, tasks) = (&self.scheduler, strange.len());
+            tracing::warn!(%scheduler, tasks, "tasks not cancelled: no job has such an id");
+        }
+        for task in known {
             let key = TaskKey {
                 job_id: task.job_id.clone().into(),
                 stage_id: task.stage_id as usize,

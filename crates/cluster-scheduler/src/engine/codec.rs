@@ -35,7 +35,7 @@ impl PhysicalExtensionCodec for TaskCodec {
         let request = spice_runtime::scan_request(&*plan);
         match request.map_err(|error| DataFusionError::External(Box::new(error)))? {
             Some(request) => {
-                bytes.push(MARK);
+                bytes.push(spice_runtime::SCAN_MARK);
                 bytes.extend(request);
                 Ok(())
             }
@@ -43,7 +43,3 @@ impl PhysicalExtensionCodec for TaskCodec {
         }
     }
 }
-
-/// What stands before a request; the same in the executor's `engine/codec.rs`. No message of
-/// protobuf, which all other plans are, begins with it.
-const MARK: u8 = 0;

@@ -1,13 +1,11 @@
 //! Fetching the rows of a finished job from the executors that hold them.
 
-mod claims;
-
 use std::collections::HashMap;
 
-use arrow_flight::Ticket;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::{FlightData, Ticket};
 use ballista_core::serde::protobuf::{self, PartitionLocation};
 use ballista_core::serde::scheduler::{Action, ShuffleFileKind};
 use cluster_proto::NodeId;
@@ -15,6 +13,7 @@ use cluster_tls::tonic::{ChannelOptions, NodeChannel, NodeTransport};
 use cluster_tls::{NodeAddress, Role};
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::ipc::root_as_message;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -166,13 +165,23 @@ async fn fetch(channel: NodeChannel, ticket: Ticket) -> Result<Rows, DataFusionE
         .into_inner();
     let flight_data = flight_data.map(|data| {
         let data = data.map_err(|status| FlightError::Tonic(Box::new(status)))?;
-        claims::ensure_bounded(&data)?;
+        ensure_bounded(&data)?;
         Ok(data)
     });
     let batches = FlightRecordBatchStream::new_from_flight_data(flight_data);
     Ok(batches
         .map_err(|error| DataFusionError::External(Box::new(error)))
         .boxed())
+}
+
+/// Refuses what no result holds, before the decoder gets memory for it.
+fn ensure_bounded(data: &FlightData) -> Result<(), FlightError> {
+    let Ok(message) = root_as_message(&data.data_header) else {
+        // The decoder says what is wrong with it.
+        return Ok(());
+    };
+    spice_runtime::ensure_bounded(message, &data.data_body)
+        .map_err(|error| FlightError::DecodeError(format!("a block is refused: {error}")))
 }
 
 /// Passes `rows` on and keeps the job's files until the last one was read, or the reader left.

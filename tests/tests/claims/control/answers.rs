@@ -235,6 +235,61 @@ fn nonsense() -> pb::RunningTask {
 }
 
 #[tokio::test]
+async fn a_command_with_an_id_that_is_longer_than_any_is_refused() -> Result<()> {
+    let (scene, mut stream) = Scene::start().await?;
+    stream.loaded().await?;
+    let cancel = |request_id: &str| {
+        Command::CancelTasks(pb::CancelTasks {
+            tasks: vec![],
+            request_id: request_id.to_owned(),
+        })
+    };
+    stream.command(cancel(&"x".repeat(65))).await?;
+    let longest = "x".repeat(64);
+    stream.command(cancel(&longest)).await?;
+    // The first answer is that to the second command.
+    ensure!(stream.acknowledged().await? == (longest, String::new()));
+    let refused = |line: &LogLine| {
+        line.message() == "command refused: its request id is longer than any"
+            && line.value("id_bytes") == Some(&serde_json::json!(65))
+    };
+    scene.executor.log().wait_for(refused, PATIENCE).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn tasks_of_jobs_that_no_scheduler_names_are_not_cancelled() -> Result<()> {
+    let (scene, mut stream) = Scene::start().await?;
+    stream.loaded().await?;
+    let longest = pb::RunningTask {
+        job_id: "0".repeat(64),
+        ..nonsense()
+    };
+    let too_long = pb::RunningTask {
+        job_id: "0".repeat(65),
+        ..nonsense()
+    };
+    for (request_id, tasks) in [
+        ("r1", vec![longest.clone()]),
+        ("r2", vec![nonsense(), longest, too_long]),
+    ] {
+        let request_id = request_id.to_owned();
+        let cancel = pb::CancelTasks { tasks, request_id };
+        stream.command(Command::CancelTasks(cancel)).await?;
+        stream.acknowledged().await?;
+    }
+    let refused = |line: &LogLine| line.message() == "tasks not cancelled: no job has such an id";
+    let line = scene.executor.log().wait_for(refused, PATIENCE).await?;
+    ensure!(
+        line.value("tasks") == Some(&serde_json::json!(2)),
+        "{line:?}"
+    );
+    let lines = scene.executor.log().lines();
+    ensure!(lines.iter().filter(|line| refused(line)).count() == 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_scheduler_that_restarts_learns_what_its_executors_have_open() -> Result<()> {
     let fixture = Fixture::new()?;
     let mut scheduler = fixture.scheduler().await?;

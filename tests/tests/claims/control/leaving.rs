@@ -149,5 +149,29 @@ async fn an_executor_waits_for_a_query_without_end_for_a_bounded_time() -> Resul
     heavy::idle(&scene.cluster, &["executor2"]).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn executors_whose_schedulers_are_gone_wait_for_nobody() -> Result<()> {
+    let mut scene = Scene::start().await?;
+    let _query = scene.running(scene.load.without_end()).await?;
+    scene.cluster.kill("scheduler1").await?;
+    for name in EXECUTORS {
+        scene.cluster.node(name)?.signal("TERM").await?;
+    }
+    for name in EXECUTORS {
+        let node = scene.cluster.node_mut(name)?;
+        let status = node.ended(PATIENCE).await?;
+        ensure!(status.code() == Some(0), "{name}: {status}");
+        let said = |message: &str| {
+            let lines = node.log().lines();
+            lines.iter().any(|line| line.message() == message)
+        };
+        ensure!(said("no scheduler is left to finish queries for"));
+        ensure!(!said(
+            "queries still use this executor, their tasks go to others"
+        ));
+    }
+    Ok(())
+}
+
 /// Far below every grace period.
 const AT_ONCE: Duration = Duration::from_secs(4);

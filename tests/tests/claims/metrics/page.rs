@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use cluster_test::{Leaf, Listener, LogLine, Node, http_get};
+use cluster_test::{Leaf, Listener, LogLine, Metrics, Node, http_get};
 use cluster_tls::Role;
 
 use super::{cluster_page, ensure_missing, has};
@@ -129,6 +129,28 @@ async fn an_executor_shows_itself_and_sends_for_the_cluster_to_a_scheduler() -> 
         );
         let says_where = status != 404 || reply.body.contains("ask a scheduler");
         ensure!(says_where, "{}", reply.body);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_shows_the_families_of_its_own_role_and_no_others() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let scheduler = fixture.scheduler().await?;
+    let executor = executor(&fixture, "executor1", &scheduler).await?;
+    for (node, own, other) in [
+        (&scheduler, "scheduler_", "executor_"),
+        (&executor, "executor_", "scheduler_"),
+    ] {
+        let page = Metrics::scrape(node.address(Listener::Metrics)?).await?;
+        let families = |of: &str| {
+            let family = format!("# TYPE {of}");
+            let families = page.text().lines().filter(|line| line.starts_with(&family));
+            families.count()
+        };
+        ensure!(families(own) > 4, "{own}: {}", page.text());
+        ensure!(families(other) == 0, "{other}: {}", page.text());
+        ensure!(families("node_") > 0, "{}", page.text());
     }
     Ok(())
 }

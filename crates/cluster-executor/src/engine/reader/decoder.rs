@@ -1,0 +1,132 @@
+//! From the bytes of a block to rows.
+
+use std::collections::HashMap;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::buffer::Buffer;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::convert::fb_to_schema;
+use datafusion::arrow::ipc::reader::{read_dictionary, read_record_batch};
+use prost::bytes::Bytes;
+use spice_runtime::{IpcError, IpcMessage, IpcMessages, IpcPiece};
+use thiserror::Error;
+
+/// What another executor sent is no block of the shuffle that was asked for.
+#[derive(Debug, Error)]
+pub(super) enum BlockError {
+    #[error(transparent)]
+    Message(#[from] IpcError),
+    #[error("it cannot be decoded")]
+    Rows(#[from] ArrowError),
+    #[error("it has other columns than were asked for")]
+    Columns,
+    #[error("it has rows before it says of what")]
+    NoColumns,
+}
+
+/// Reads one block: the files of a shuffle are one or more streams of Arrow's format.
+pub(super) struct Decoder {
+    expected: SchemaRef,
+    messages: IpcMessages,
+    /// The stream that is being read.
+    current: Option<Current>,
+}
+
+struct Current {
+    schema: SchemaRef,
+    dictionaries: HashMap<i64, ArrayRef>,
+    /// Whether anything came behind the columns.
+    filled: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(expected: SchemaRef) -> Self {
+        Self {
+            expected,
+            messages: IpcMessages::default(),
+            current: None,
+        }
+    }
+
+    /// Takes the next bytes, once [`next`](Self::next) has given `None`.
+    pub(super) fn push(&mut self, piece: Bytes) {
+        self.messages.push(piece);
+    }
+
+    /// The next rows; `None` until more bytes come.
+    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>, BlockError> {
+        while let Some(piece) = self.messages.next()? {
+            match piece {
+                IpcPiece::End => self.current = None,
+                IpcPiece::Message(message) => {
+                    let rows = self.read(&message)?;
+                    if rows.is_some() {
+                        return Ok(rows);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the block may end here.
+    ///
+    /// Ballista 55 reads a sorted file through two handles that share one position
+    /// (`flight_service.rs`, `stream_sort_shuffle_block`). So what it sends as a partition is the
+    /// partition and, as long as the columns of a stream with its end are, the beginning of the
+    /// next: its columns, and the eight bytes that the message behind them begins with.
+    pub(super) fn finish(&self) -> Result<(), BlockError> {
+        let of_the_next = |current: &Current| !current.filled;
+        match self.messages.begun_bytes() {
+            0 => Ok(()),
+            1..=8 if self.current.as_ref().is_some_and(of_the_next) => Ok(()),
+            _ => Err(IpcError::Torn.into()),
+        }
+    }
+
+    fn read(&mut self, message: &IpcMessage) -> Result<Option<RecordBatch>, BlockError> {
+        let header = message.header()?;
+        if let Some(schema) = header.header_as_schema() {
+            self.begin(fb_to_schema(schema))?;
+            return Ok(None);
+        }
+        let version = header.version();
+        let body = Buffer::from(message.body());
+        let current = self.current.as_mut().ok_or(BlockError::NoColumns)?;
+        current.filled = true;
+        let Current {
+            schema,
+            dictionaries,
+            ..
+        } = current;
+        if let Some(dictionary) = header.header_as_dictionary_batch() {
+            read_dictionary(&body, dictionary, schema, dictionaries, &version)?;
+            return Ok(None);
+        }
+        let batch = header.header_as_record_batch().ok_or(IpcError::Torn)?;
+        let rows = read_record_batch(&body, batch, schema.clone(), dictionaries, None, &version)?;
+        Ok(Some(rows))
+    }
+
+    fn begin(&mut self, schema: Schema) -> Result<(), BlockError> {
+        let (theirs, ours) = (schema.fields(), self.expected.fields());
+        let alike = theirs.len() == ours.len()
+            && theirs.iter().zip(ours).all(|(theirs, ours)| {
+                let theirs = theirs.data_type();
+                theirs.equals_datatype(ours.data_type())
+            });
+        if !alike {
+            return Err(BlockError::Columns);
+        }
+        self.current = Some(Current {
+            schema: schema.into(),
+            dictionaries: HashMap::new(),
+            filled: false,
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
