@@ -9,7 +9,7 @@ mod process;
 mod s3;
 
 pub use postgres::PostgresServer;
-pub use s3::{Credentials, S3Server};
+pub use s3::{Credentials, S3Server, StoppedS3Server};
 
 /// Some letters and digits that no other server has, for a password or the name of a key.
 fn random_word() -> String {
