@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod causes;
 mod complexity;
 mod current;
 mod engine;
