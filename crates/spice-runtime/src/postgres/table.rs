@@ -106,7 +106,7 @@ impl PostgresTable {
     pub(super) async fn connect(&self) -> Result<Connection, PostgresError> {
         let server = Arc::clone(&self.server());
         match Connection::open(&server).await {
-            Err(refused @ PostgresError::Refused { .. }) => self.connect_anew(refused).await,
+            Err(refused) if refused.is_refusal() => self.connect_anew(refused).await,
             opened => opened,
         }
     }
