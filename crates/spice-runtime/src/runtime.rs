@@ -310,7 +310,7 @@ impl Opening<'_> {
                 (access, Arc::new(self.files(&dataset, files).await?))
             }
             Source::S3(source) => {
-                let objects = S3Dataset::connect(&dataset, source, &**self.secrets).await?;
+                let objects = S3Dataset::connect(&dataset, source, self.secrets).await?;
                 let url = s3::url(dataset.name()).map_err(engine_fault)?;
                 self.context.register_object_store(&url, objects.store());
                 objects.check().await?;
