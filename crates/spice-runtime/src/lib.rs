@@ -43,6 +43,7 @@ mod session;
 mod statement;
 mod survey;
 mod table;
+mod unlike;
 mod views;
 
 pub use crate::current::{CurrentRuntime, RuntimeWriter, publish};

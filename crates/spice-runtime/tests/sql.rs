@@ -107,6 +107,20 @@ views:
 }
 
 #[tokio::test]
+async fn names_the_two_files_that_cannot_be_one_table() {
+    let pod = Pod::new();
+    pod.text("many/a.csv", "n,word\n1,x\n");
+    pod.text("many/b.csv", "n,word\n2,y\n");
+    pod.text("many/c.csv", "n,word\nthree,z\n");
+    let body = "datasets: [{name: t, from: 'file:many', params: {file_format: csv}}]\n";
+    let told = open(&pod.app(body)).await.unwrap_err().to_string();
+    let start = "dataset `t`: a.csv and c.csv cannot be one table: ";
+    assert!(told.starts_with(start) && told.contains("'n'"), "{told}");
+    pod.text("many/c.csv", "n,word\n3,z\n");
+    assert_eq!(count(&pod.engine(body).await, "t").await, 3);
+}
+
+#[tokio::test]
 async fn names_the_dataset_and_the_secret_that_is_in_no_store() {
     let pod = Pod::new();
     let body = "datasets:
