@@ -25,17 +25,20 @@
 
 mod causes;
 mod complexity;
+mod contents;
 mod current;
 mod engine;
 mod history;
 mod open_error;
 mod opened;
+mod opening;
 mod origin;
 mod placement;
 mod postgres;
 mod probe;
 mod query_error;
 mod remote;
+mod reopening;
 mod runtime;
 mod s3;
 mod secrets;
@@ -46,6 +49,7 @@ mod table;
 mod unlike;
 mod views;
 
+pub use crate::contents::UnavailableTable;
 pub use crate::current::{CurrentRuntime, RuntimeWriter, publish};
 pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
 pub use crate::history::{

@@ -8,9 +8,9 @@ use cluster_proto::NodeId;
 use cluster_scheduler::{MemberSummary, Scheduler, SchedulerSummary};
 use cluster_tls::{Credentials, PeerIdentity};
 use public_api::{
-    AppDescription, BoundListener, MAX_MEMBERS, Member, MemberCertificate, MemberList,
-    NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate, SchedulerConnection,
-    Security,
+    AppDescription, BoundListener, MAX_MEMBERS, MAX_UNAVAILABLE, Member, MemberCertificate,
+    MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate,
+    SchedulerConnection, Security, Unavailable,
 };
 use spice_runtime::{CurrentRuntime, Runtime};
 
@@ -58,6 +58,7 @@ impl NodeInfo for OwnInfo {
             app: self.tables().map(|tables| AppDescription {
                 digest: tables.app_digest().to_owned(),
                 rejected: self.rejected_manifest.fault(),
+                unavailable: unavailable(&tables),
             }),
             schedulers: self.links.get().map(schedulers),
         }
@@ -133,6 +134,15 @@ impl Protection {
             Self::NoPort => Security::None,
         }
     }
+}
+
+fn unavailable(tables: &Runtime) -> Vec<Unavailable> {
+    let missing = tables.unavailable().into_iter().take(MAX_UNAVAILABLE);
+    let told = missing.map(|missing| Unavailable {
+        table: missing.name.to_string(),
+        reason: missing.reason,
+    });
+    told.collect()
 }
 
 fn schedulers(links: &SchedulerLinks) -> Vec<SchedulerConnection> {

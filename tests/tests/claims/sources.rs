@@ -3,6 +3,7 @@
 
 mod databases;
 mod objects;
+mod outages;
 mod tls;
 
 use std::ffi::OsString;
@@ -31,6 +32,10 @@ impl Cluster {
             scheduler,
             executors: [one, other],
         })
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.executors.iter().chain([&self.scheduler])
     }
 
     /// The rows of an answer, their values joined by `|`.
@@ -69,7 +74,7 @@ impl Cluster {
             tasks += metrics.sum("node_tasks_total").context("no such metric")?;
         }
         ensure!(tasks > 0.0, "the executors ran no task");
-        for node in self.executors.iter().chain([&self.scheduler]) {
+        for node in self.nodes() {
             let log = node.log().tail(usize::MAX);
             ensure_discreet(&log, secrets)?;
         }

@@ -135,6 +135,18 @@ pub struct AppDescription {
     /// Why the spicepod that is there now is not used, by a code, where it is not; the application
     /// is then the one before. The log has the rest.
     pub rejected: Option<&'static str>,
+    /// The tables that are not open because their data is out of reach, at most
+    /// [`MAX_UNAVAILABLE`]. The node is ready nevertheless: it serves the others.
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// A table that is not open yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unavailable {
+    /// Its name.
+    pub table: String,
+    /// Why, for a person.
+    pub reason: String,
 }
 
 /// A port of a node.
@@ -199,6 +211,9 @@ fn unix_seconds<S: Serializer>(at: &SystemTime, to: S) -> Result<S::Ok, S::Error
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     to.serialize_u64(since.as_secs())
 }
+
+/// As many as a person reads; `/v1/datasets` has all of them.
+pub const MAX_UNAVAILABLE: usize = 100;
 
 /// More than a person reads, and with the longest identities still few megabytes.
 pub const MAX_MEMBERS: usize = 1000;

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use public_api::{
     AppDescription, BoundListener, HttpState, Member, MemberCertificate, MemberList,
     NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate,
-    Security, serve_http,
+    Security, Unavailable, serve_http,
 };
 use serde_json::json;
 use spice_runtime::Runtime;
@@ -40,7 +40,11 @@ async fn describes_a_node_and_whether_it_is_ready() {
             "roots": [{"subject": "CN=root", "not_after_unix_s": 1_900_000_000}],
         },
         "listeners": [{"name": "http", "address": "127.0.0.1:8090"}],
-        "app": {"digest": "abc", "rejected": "invalid"},
+        "app": {
+                "digest": "abc",
+                "rejected": "invalid",
+                "unavailable": [{"table": "orders", "reason": "no connection"}],
+            },
     });
     assert_eq!(answer.json(), expected);
 }
@@ -213,6 +217,10 @@ fn described(role: NodeRole, security: Security) -> NodeDescription {
         app: Some(AppDescription {
             digest: "abc".to_owned(),
             rejected: Some("invalid"),
+            unavailable: vec![Unavailable {
+                table: "orders".to_owned(),
+                reason: "no connection".to_owned(),
+            }],
         }),
         schedulers: None,
     }

@@ -50,6 +50,11 @@ fn card(status: &Status, now: SystemTime) -> Card {
             );
         }
     }
+    let unavailable = status.app.iter().flat_map(|app| &app.unavailable);
+    for missing in unavailable {
+        let (table, reason) = (printable(&missing.table), printable(&missing.reason));
+        card.row("unavailable", format!("{} {table}: {reason}", times::MARK));
+    }
     for scheduler in &status.schedulers {
         card.row("works for", scheduler.told());
     }
@@ -121,6 +126,15 @@ struct Status {
 struct App {
     digest: String,
     rejected: Option<String>,
+    /// Older nodes have none.
+    #[serde(default)]
+    unavailable: Vec<Unavailable>,
+}
+
+#[derive(Deserialize)]
+struct Unavailable {
+    table: String,
+    reason: String,
 }
 
 #[derive(Deserialize)]
