@@ -1,7 +1,6 @@
 //! The distributed half of the query engine: the only place here that names Ballista (I14).
 
 mod binding;
-mod cancelled;
 mod codec;
 mod config;
 mod distributor;
@@ -9,6 +8,7 @@ mod guard;
 mod job;
 mod polls;
 mod progress;
+mod recent;
 mod reports;
 mod results;
 mod task_spans;
@@ -33,9 +33,9 @@ use tokio_util::task::TaskTracker;
 use crate::control::ControlStreams;
 use crate::members::Members;
 use binding::FillSlots;
-use cancelled::CancelledJobs;
 use guard::GuardedSchedulerGrpc;
 pub(crate) use polls::PollMemory;
+use recent::RecentJobs;
 use task_spans::TaskSpans;
 
 /// What an executor is answered when it polls.
@@ -51,7 +51,11 @@ pub(crate) struct Engine {
     streams: Arc<ControlStreams>,
     tasks: TaskTracker,
     members: Arc<Members>,
-    cancelled: Arc<CancelledJobs>,
+    /// Cancelled. The engine takes a moment to digest that, and would give out tasks meanwhile that
+    /// nobody is told to stop.
+    cancelled: Arc<RecentJobs>,
+    /// Wanted by nobody any more, neither tasks nor rows.
+    ended: Arc<RecentJobs>,
     spans: Arc<TaskSpans>,
     /// Counts the executors that left; jobs that run meanwhile start over.
     losses: Arc<watch::Sender<u64>>,
@@ -78,7 +82,7 @@ impl Engine {
             tasks,
             history,
         } = options;
-        let cancelled = Arc::new(CancelledJobs::default());
+        let cancelled = Arc::new(RecentJobs::default());
         let binding = FillSlots::new(members.clone(), cancelled.clone());
         let hints = streams.clone();
         let config = config::scheduler(&node_id, &transport, move || hints.poll_now());
@@ -98,6 +102,7 @@ impl Engine {
             tasks,
             members,
             cancelled,
+            ended: Arc::default(),
             spans: TaskSpans::new(history),
             losses: Arc::default(),
         })

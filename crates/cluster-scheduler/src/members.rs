@@ -5,8 +5,8 @@
 //! would let one executor speak as its neighbour.
 
 mod app;
+mod table;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use cluster_tls::tonic::{Authorizer, Denied, Method, Permit};
 use tokio::sync::watch;
 
 use app::MemberApp;
+use table::Table;
 
 pub(crate) use app::AppProgress;
 
@@ -48,7 +49,7 @@ pub struct MemberSummary {
 #[derive(Debug)]
 pub(crate) struct Members {
     silence_limit: Duration,
-    table: Mutex<HashMap<NodeId, Member>>,
+    table: Mutex<Table>,
     /// Counts whatever changes who can take which tasks.
     app_changes: watch::Sender<u64>,
 }
@@ -85,7 +86,7 @@ impl Members {
     pub(crate) fn new(silence_limit: Duration) -> Arc<Self> {
         Arc::new(Self {
             silence_limit,
-            table: Mutex::new(HashMap::new()),
+            table: Mutex::default(),
             app_changes: watch::Sender::new(0),
         })
     }
@@ -116,33 +117,30 @@ impl Members {
         run: &ExecutorRun,
         peer: Option<&Arc<PeerIdentity>>,
     ) -> Option<ExecutorRun> {
-        let mut table = self.lock();
-        let member = table.get_mut(run.node())?;
-        member.connected = true;
-        member.peer = peer.cloned();
-        // It says again what it has open, and whether it is about to leave.
-        member.app = MemberApp::default();
-        member.draining = false;
-        let earlier = member.run.replace(run.clone());
-        if earlier.as_ref() != Some(run) {
-            member.joined = Instant::now();
-        }
-        earlier.filter(|earlier| earlier != run)
+        let earlier = self.lock().change(run.node(), |member| {
+            member.connected = true;
+            member.peer = peer.cloned();
+            // It says again what it has open, and whether it is about to leave.
+            member.app = MemberApp::default();
+            member.draining = false;
+            let earlier = member.run.replace(run.clone());
+            if earlier.as_ref() != Some(run) {
+                member.joined = Instant::now();
+            }
+            earlier
+        });
+        earlier.flatten().filter(|earlier| earlier != run)
     }
 
     /// Notes that the executor has no control stream any more.
     pub(crate) fn disconnect(&self, id: &NodeId) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.connected = false;
-        }
+        self.lock().change(id, |member| member.connected = false);
         self.app_changed();
     }
 
     /// Notes that the executor takes no further tasks.
     pub(crate) fn drain(&self, id: &NodeId) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.draining = true;
-        }
+        self.lock().change(id, |member| member.draining = true);
         self.app_changed();
     }
 
@@ -163,20 +161,20 @@ impl Members {
 
     /// What was polled last by `run`, whose id has been claimed; an executor has one run at a time.
     pub(crate) fn poll_memory(&self, run: &ExecutorRun) -> Option<Arc<PollMemory<PollAnswer>>> {
-        let mut table = self.lock();
-        let member = table.get_mut(run.node())?;
-        let known = member.polls.take().filter(|memory| memory.run() == run);
-        let memory = known.unwrap_or_else(|| Arc::new(PollMemory::new(run.clone())));
-        member.polls = Some(memory.clone());
-        Some(memory)
+        self.lock().change(run.node(), |member| {
+            let known = member.polls.take().filter(|memory| memory.run() == run);
+            let memory = known.unwrap_or_else(|| Arc::new(PollMemory::new(run.clone())));
+            member.polls = Some(memory.clone());
+            memory
+        })
     }
 
     pub(crate) fn record_statistics(&self, id: &NodeId, slots: u32, active: u32, total: u64) {
-        if let Some(member) = self.lock().get_mut(id) {
+        self.lock().change(id, |member| {
             member.task_slots = slots;
             member.tasks_active = active;
             member.tasks_total = total;
-        }
+        });
     }
 
     pub(crate) fn forget(&self, id: &NodeId) {
@@ -198,9 +196,9 @@ impl Members {
 
     fn bind(&self, id: &NodeId, owner: Owner, now: Instant) -> bool {
         let mut table = self.lock();
-        if let Some(member) = table.get_mut(id) {
+        if let Some(member) = table.get(id) {
             if member.owner == owner {
-                member.last_seen = now;
+                table.change(id, |member| member.last_seen = now);
                 return true;
             }
             if member.is_alive(now, self.silence_limit) {
@@ -214,9 +212,9 @@ impl Members {
     }
 
     /// Whether a new id of `owner` fits, after forgetting the dead where the table is full.
-    fn has_room(&self, table: &mut HashMap<NodeId, Member>, owner: &Owner, now: Instant) -> bool {
+    fn has_room(&self, table: &mut Table, owner: &Owner, now: Instant) -> bool {
         if table.len() >= MEMBER_LIMIT {
-            table.retain(|_, member| member.is_alive(now, self.silence_limit));
+            table.retain(|member| member.is_alive(now, self.silence_limit));
         }
         let owned = table
             .values()
@@ -227,8 +225,8 @@ impl Members {
         within_share && table.len() < MEMBER_LIMIT
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<NodeId, Member>> {
-        // A panic elsewhere cannot leave the table half-changed: every change is one insert.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
+        // A panic elsewhere cannot leave the table half-changed: no change can panic.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -346,8 +344,7 @@ mod tests {
         members.connect(&first, None);
         members
             .lock()
-            .values_mut()
-            .for_each(|member| member.joined = long_ago);
+            .change(first.node(), |member| member.joined = long_ago);
         members.disconnect(first.node());
         members.connect(&first, None);
         let reconnected = members.connected();

@@ -13,14 +13,33 @@ use anyhow::{Context, Result};
 ///
 /// When there is no such process.
 pub fn cpu_time(process: u32) -> Result<Duration> {
+    sum_of_threads(process, 1)
+}
+
+/// CPU time of all threads that the process has now, and what they have waited for a processor:
+/// what they would have used by now if nobody else wanted any.
+///
+/// Threads that have ended are forgotten there, as in [`cpu_time`].
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn cpu_demand(process: u32) -> Result<Duration> {
+    sum_of_threads(process, 2)
+}
+
+/// Adds up the first `fields` of what the kernel has counted for each thread: nanoseconds on a
+/// processor, and nanoseconds of waiting for one.
+fn sum_of_threads(process: u32, fields: usize) -> Result<Duration> {
     let tasks = format!("/proc/{process}/task");
     let mut sum = Duration::ZERO;
     for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
         let path = task?.path().join("schedstat");
         let text = fs::read_to_string(&path);
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-        let nanoseconds = text.split(' ').next().unwrap_or_default();
-        sum += Duration::from_nanos(nanoseconds.parse().context("schedstat")?);
+        for nanoseconds in text.split(' ').take(fields) {
+            sum += Duration::from_nanos(nanoseconds.parse().context("schedstat")?);
+        }
     }
     Ok(sum)
 }
@@ -48,8 +67,10 @@ mod tests {
     fn this_process_has_memory_and_time_and_no_other_of_number_zero_does() {
         let own = std::process::id();
         assert!(resident_bytes(own).unwrap() > 100_000);
-        assert!(cpu_time(own).is_ok());
+        let used = cpu_time(own).unwrap();
+        assert!(cpu_demand(own).unwrap() >= used);
         assert!(resident_bytes(0).is_err());
         assert!(cpu_time(0).is_err());
+        assert!(cpu_demand(0).is_err());
     }
 }

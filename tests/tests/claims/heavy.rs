@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use cluster_test::TestCluster;
-use tokio::time::timeout;
+use cluster_test::process::cpu_demand;
+use tokio::time::{interval, timeout};
 
 use crate::rows::Rows;
 
@@ -89,6 +90,42 @@ pub(crate) async fn idle(cluster: &TestCluster, executors: &[&str]) -> Result<()
     active(cluster, executors, |tasks| tasks == 0.0).await
 }
 
+/// Waits until every one of these executors wants all of a processor.
+pub(crate) async fn at_work(cluster: &TestCluster, executors: &[&str]) -> Result<()> {
+    wanting(cluster, executors, |demand| demand > WINDOW / 2).await
+}
+
+/// Waits until none of these executors computes anything, whatever it says about its tasks.
+pub(crate) async fn at_rest(cluster: &TestCluster, executors: &[&str]) -> Result<()> {
+    wanting(cluster, executors, |demand| demand < WINDOW / 2).await
+}
+
+async fn wanting(
+    cluster: &TestCluster,
+    executors: &[&str],
+    wanted: impl Fn(Duration) -> bool,
+) -> Result<()> {
+    let asking = async {
+        for name in executors {
+            while !demand(cluster, name).await?.is_some_and(&wanted) {}
+        }
+        anyhow::Ok(())
+    };
+    let asked = timeout(PATIENCE, asking).await;
+    asked.context("the executors compute as before")?
+}
+
+/// What an executor would compute within a window on a machine of its own; unknown when threads of
+/// it ended meanwhile, which take their time along.
+async fn demand(cluster: &TestCluster, name: &str) -> Result<Option<Duration>> {
+    let process = cluster.node(name)?.process_id().context("it has ended")?;
+    let mut looks = interval(WINDOW);
+    looks.tick().await;
+    let before = cpu_demand(process)?;
+    looks.tick().await;
+    Ok(cpu_demand(process)?.checked_sub(before))
+}
+
 async fn active(
     cluster: &TestCluster,
     executors: &[&str],
@@ -110,6 +147,9 @@ async fn active_tasks(cluster: &TestCluster, name: &str) -> Result<f64> {
     ensure!(tasks >= 0.0, "{tasks} tasks");
     Ok(tasks)
 }
+
+/// A task wants all of a processor; an executor without any wants hundredths of one.
+const WINDOW: Duration = Duration::from_millis(500);
 
 /// A busy machine takes a while for some seconds' work.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);

@@ -1,8 +1,8 @@
 //! The files of the jobs that one scheduler had tasks of here, so that nothing of them is left.
 //!
 //! A scheduler has them removed by what it answers to polls. That is not the end of it: a task that
-//! was cancelled may write until it notices, and a scheduler that dies, or that this executor gives
-//! up, says nothing any more.
+//! was cancelled writes until it notices, one may be on its way yet, and a scheduler that dies, or
+//! that this executor gives up, says nothing any more.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::backoff::Backoff;
 
 /// The latest jobs of one scheduler.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct JobFiles {
 #[derive(Debug)]
 struct Job {
     id: String,
+    /// Tasks that may write.
+    tasks: usize,
     /// The scheduler wants nothing of it any more.
     over: bool,
 }
@@ -53,17 +57,7 @@ impl JobFiles {
 
     /// A task of this job begins.
     pub(super) fn begin(self: &Arc<Self>, job_id: &str) -> Writing {
-        let mut jobs = self.lock();
-        let known = jobs.iter().rev().any(|job| job.id == job_id);
-        if is_job_id(job_id) && !known {
-            if jobs.len() == JOBS_MAX {
-                jobs.pop_front();
-            }
-            jobs.push_back(Job {
-                id: job_id.to_owned(),
-                over: false,
-            });
-        }
+        note(&mut self.lock(), job_id, |job| job.tasks += 1);
         Writing {
             files: self.clone(),
             job_id: job_id.to_owned(),
@@ -71,12 +65,10 @@ impl JobFiles {
         }
     }
 
-    /// The scheduler had the files of this job removed.
+    /// The scheduler wants nothing of this job any more: its files go, or those that its tasks leave.
+    /// A task of it may still be on its way: one answer can hold the task, and that its job is over.
     pub(super) fn over(&self, job_id: &str) {
-        let mut jobs = self.lock();
-        if let Some(job) = jobs.iter_mut().rev().find(|job| job.id == job_id) {
-            job.over = true;
-        }
+        self.change(job_id, |job| job.over = true);
     }
 
     /// Removes what all jobs have left, once their tasks have ended.
@@ -93,8 +85,17 @@ impl JobFiles {
 
     /// A task of this job has ended.
     fn ended(&self, job_id: &str) {
-        let over = |job: &Job| job.over && job.id == job_id;
-        if self.lock().iter().any(over) {
+        self.change(job_id, |job| job.tasks = job.tasks.saturating_sub(1));
+    }
+
+    /// Changes what is known of a job, and removes its files if that was the last that it waited for.
+    fn change(&self, job_id: &str, change: impl FnOnce(&mut Job)) {
+        let mut is_left = false;
+        note(&mut self.lock(), job_id, |job| {
+            change(job);
+            is_left = job.over && job.tasks == 0;
+        });
+        if is_left {
             self.runtime.spawn(remove(self.work_dir.join(job_id)));
         }
     }
@@ -110,14 +111,42 @@ impl Drop for Writing {
     }
 }
 
+/// Changes what is known of a job; only what has the form of an id can become known.
+fn note(jobs: &mut VecDeque<Job>, id: &str, change: impl FnOnce(&mut Job)) {
+    if let Some(job) = jobs.iter_mut().rev().find(|job| job.id == id) {
+        return change(job);
+    }
+    if !is_job_id(id) {
+        return;
+    }
+    if jobs.len() == JOBS_MAX {
+        // Of the jobs that every executor is told the end of, most never had a task here.
+        let idle = jobs.iter().position(|job| job.over && job.tasks == 0);
+        jobs.remove(idle.unwrap_or(0));
+    }
+    let mut job = Job {
+        id: id.to_owned(),
+        tasks: 0,
+        over: false,
+    };
+    change(&mut job);
+    jobs.push_back(job);
+}
+
+/// Removes a directory, more than once if something is written meanwhile: a thread that a task has
+/// begun opens its file when it comes to it, which may be after its task.
 async fn remove(directory: PathBuf) {
-    match tokio::fs::remove_dir_all(&directory).await {
-        Ok(()) => tracing::debug!(path = %directory.display(), "files of a lost job removed"),
-        // As a rule: the scheduler had them removed when the client had its rows.
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => {
-            let path = directory.display();
-            tracing::warn!(%path, %error, "files of a lost job not removed");
+    let mut backoff = Backoff::default();
+    for tries_left in (0..TRIES).rev() {
+        let path = directory.display();
+        match tokio::fs::remove_dir_all(&directory).await {
+            Ok(()) => return tracing::debug!(%path, "files of a job removed"),
+            // As a rule where the job had no task here.
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(error) if tries_left == 0 => {
+                tracing::warn!(%path, %error, "files of a job not removed");
+            }
+            Err(_) => sleep(backoff.next()).await,
         }
     }
 }
@@ -134,6 +163,9 @@ const JOB_ID_LIMIT: usize = 64;
 /// Jobs that may have files here at once, with room to spare: those of the clients of one
 /// scheduler.
 const JOBS_MAX: usize = 1024;
+
+/// What comes late is there within moments.
+const TRIES: usize = 5;
 
 /// A task that is dropped ends where it next waits for something.
 const TASKS_LIMIT: Duration = Duration::from_secs(10);
@@ -173,11 +205,52 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_task_writes_after_its_job_is_over_goes_with_the_task() {
+    async fn what_tasks_write_after_their_job_is_over_goes_with_the_last_of_them() {
         let work_dir = work_dir();
         let files = JobFiles::new(&work_dir);
-        let (late, running) = (files.begin("late"), files.begin("running"));
+        let (late, later, running) = (
+            files.begin("late"),
+            files.begin("late"),
+            files.begin("running"),
+        );
         files.over("late");
+        for job in ["late", "running"] {
+            write(&work_dir, job).await;
+        }
+        drop(running);
+        drop(late);
+        tokio::task::yield_now().await;
+        assert!(work_dir.join("late").exists(), "one of its tasks may write");
+        drop(later);
+        while work_dir.join("late").exists() {
+            tokio::task::yield_now().await;
+        }
+        assert!(work_dir.join("running").exists());
+        tokio::fs::remove_dir_all(&work_dir).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_files_of_a_job_whose_tasks_have_ended_go_when_it_is_over_and_not_before() {
+        let work_dir = work_dir();
+        let files = JobFiles::new(&work_dir);
+        for job in ["over", "rows"] {
+            write(&work_dir, job).await;
+            drop(files.begin(job));
+        }
+        files.over("over");
+        while work_dir.join("over").exists() {
+            tokio::task::yield_now().await;
+        }
+        assert!(work_dir.join("rows").exists());
+        tokio::fs::remove_dir_all(&work_dir).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_task_writes_that_begins_after_the_end_of_its_job_goes_with_the_task() {
+        let work_dir = work_dir();
+        let files = JobFiles::new(&work_dir);
+        files.over("late");
+        let (late, running) = (files.begin("late"), files.begin("running"));
         for job in ["late", "running"] {
             write(&work_dir, job).await;
         }
@@ -191,13 +264,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_so_many_jobs_are_remembered() {
+    async fn only_so_many_jobs_are_remembered_and_of_them_those_that_may_leave_something() {
         let files = JobFiles::new(&work_dir());
+        drop(files.begin("waiting"));
+        let writing = files.begin("running");
+        files.over("running");
+        for number in 0..2 * JOBS_MAX {
+            files.over(&format!("elsewhere{number}"));
+        }
+        let known = |id: &str| files.lock().iter().any(|job| job.id == id);
+        assert!(known("waiting") && known("running") && !known("elsewhere0"));
+        drop(writing);
         for number in 0..2 * JOBS_MAX {
             drop(files.begin(&format!("job{number}")));
         }
-        let jobs = files.lock();
-        assert_eq!(jobs.len(), JOBS_MAX);
-        assert_eq!(jobs.front().unwrap().id, format!("job{JOBS_MAX}"));
+        assert!(!known("waiting"), "the oldest goes where none is idle");
+        assert_eq!(files.lock().len(), JOBS_MAX);
     }
 }

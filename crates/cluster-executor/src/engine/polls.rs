@@ -91,8 +91,8 @@ impl PollsOnce {
         let mut backoff = Backoff::default();
         loop {
             let status = match self.send(number, poll.clone()).await {
-                Ok(answer) => {
-                    self.note_ends(&answer);
+                Ok(mut answer) => {
+                    self.note_ends(&mut answer.jobs_to_clean);
                     return Ok(answer);
                 }
                 Err(status) if is_lost(&status) => status,
@@ -116,10 +116,11 @@ impl PollsOnce {
         }
     }
 
-    /// Jobs whose files go as a whole; those of which single stages go are still under way.
-    fn note_ends(&self, answer: &PollWorkResult) {
-        let whole = |job: &&CleanJobDataParams| job.remove_stage_ids.is_empty();
-        for job in answer.jobs_to_clean.iter().filter(whole) {
+    /// Takes those jobs whose files go as a whole: upstream would remove what a task still writes.
+    /// Those of which single stages go are under way, and the stages have ended.
+    fn note_ends(&self, jobs: &mut Vec<CleanJobDataParams>) {
+        let whole = |job: &mut CleanJobDataParams| job.remove_stage_ids.is_empty();
+        for job in jobs.extract_if(.., whole) {
             self.shared.files.over(&job.job_id);
         }
     }

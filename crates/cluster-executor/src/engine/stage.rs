@@ -1,6 +1,8 @@
 //! Ballista's execution engine, with each task's beginning and end reported, and no more tasks at
 //! once than there are slots.
 
+mod stoppable;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,23 +15,19 @@ use ballista_core::serde::scheduler::TaskKey;
 use ballista_executor::execution_engine::{
     DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor,
 };
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::joins::{
-    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec,
-};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Parts;
 use super::cancelled::CancelledTasks;
-use super::jobs::{JobFiles, Writing};
+use super::jobs::JobFiles;
 use super::task_log::{Fill, TaskLog};
 use crate::events::TaskReport;
+use stoppable::{TaskLife, stoppable};
 
 pub(super) struct ReportingEngine {
     inner: DefaultExecutionEngine,
@@ -77,8 +75,8 @@ impl ExecutionEngine for ReportingEngine {
             stage_id,
             task_id,
         };
-        let plan = interruptible(plan)?;
-        let writing = self.files.begin(job_id.as_ref());
+        let life = TaskLife::new(self.files.begin(job_id.as_ref()));
+        let plan = stoppable(plan, &life)?;
         let inner = self.inner.create_query_stage_exec(
             job_id,
             stage_id,
@@ -96,7 +94,7 @@ impl ExecutionEngine for ReportingEngine {
             slots: self.slots.clone(),
             wake: self.wake.clone(),
             running: Mutex::new(None),
-            _writing: writing,
+            life,
         }))
     }
 }
@@ -111,8 +109,8 @@ struct ReportingStage {
     slots: Arc<Semaphore>,
     wake: Arc<Notify>,
     running: Mutex<Option<Running>>,
-    /// The last to go, after the operators that write.
-    _writing: Writing,
+    /// The operators hold it too, and may outlive this.
+    life: TaskLife,
 }
 
 /// A task that has begun.
@@ -161,6 +159,8 @@ impl QueryStageExecutor for ReportingStage {
             let text = "the task was cancelled before it began".to_owned();
             return Err(DataFusionError::Execution(text));
         }
+        // However this ends, and when it is dropped before its end, so does all that it began.
+        let _over = self.life.over().clone().drop_guard();
         self.begin().await?;
         let partitions = self.inner.execute_query_stage(task_id, context).await?;
         let written = partitions.iter().map(|partition| partition.num_bytes).sum();
@@ -218,26 +218,6 @@ impl fmt::Display for ReportingStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.inner, f)
     }
-}
-
-/// The plan of a stage, with places to stop at.
-///
-/// A task is stopped where it gives its thread back. Readers do so regularly, which is enough for
-/// operators that give fewer rows than they take; a join may make hours of work of one batch, and
-/// whatever adds them up takes them all before it looks up.
-fn interruptible(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let wrapped = plan.transform_up(|node| {
-        let multiplies = node.is::<CrossJoinExec>()
-            || node.is::<NestedLoopJoinExec>()
-            || node.is::<HashJoinExec>()
-            || node.is::<SortMergeJoinExec>();
-        Ok(if multiplies {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as _)
-        } else {
-            Transformed::no(node)
-        })
-    });
-    Ok(wrapped?.data)
 }
 
 /// Sums a counter of Ballista's shuffle reader over all operators of a task.

@@ -22,7 +22,7 @@ use cluster_proto::ExecutorRun;
 use datafusion::error::Result;
 use spice_runtime::app_digest;
 
-use super::cancelled::CancelledJobs;
+use super::recent::RecentJobs;
 use super::unions;
 use crate::members::Members;
 
@@ -31,11 +31,11 @@ use crate::members::Members;
 #[derive(Debug)]
 pub(super) struct FillSlots {
     members: Arc<Members>,
-    cancelled: Arc<CancelledJobs>,
+    cancelled: Arc<RecentJobs>,
 }
 
 impl FillSlots {
-    pub(super) fn new(members: Arc<Members>, cancelled: Arc<CancelledJobs>) -> Self {
+    pub(super) fn new(members: Arc<Members>, cancelled: Arc<RecentJobs>) -> Self {
         Self { members, cancelled }
     }
 
@@ -87,7 +87,7 @@ impl DistributionPolicy for FillSlots {
         let bound = state.bind_schedulable_tasks(TaskDistributionPolicy::Bias, running_jobs, None);
         let mut tasks = bound.await.map_err(BallistaError::into_datafusion)?;
         // Looked at after the choice: who cancels a job first says so and then asks what runs.
-        tasks.retain(|(_, task)| !self.cancelled.contains(&task.key.job_id));
+        tasks.retain(|(_, task)| !self.cancelled.contains(task.key.job_id.as_str()));
         for (_, task) in &mut tasks {
             let partitions = &task.global_input_partition_ids;
             task.plan = unions::without_foreign_inputs(task.plan.clone(), partitions)?;

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
+use super::recent::RecentJobs;
 use super::task_spans::TaskSpans;
 use super::{Engine, PollAnswer, Server, progress, reports};
 use crate::authorization as method;
@@ -39,6 +40,7 @@ pub(crate) struct GuardedSchedulerGrpc {
     authorizer: Authorizer,
     members: Arc<Members>,
     spans: Arc<TaskSpans>,
+    ended: Arc<RecentJobs>,
 }
 
 impl GuardedSchedulerGrpc {
@@ -49,6 +51,7 @@ impl GuardedSchedulerGrpc {
             authorizer,
             members: engine.members,
             spans: engine.spans,
+            ended: engine.ended,
         }
     }
 
@@ -119,7 +122,9 @@ impl GuardedSchedulerGrpc {
         if reported {
             progress::mark(&self.inner).await;
         }
-        answer.map(Response::into_inner)
+        let mut answer = answer?.into_inner();
+        clean_whole_jobs(&mut answer.jobs_to_clean, &self.ended);
+        Ok(answer)
     }
 
     /// Accepts task reports that speak of the sender's own work only.
@@ -144,6 +149,18 @@ impl GuardedSchedulerGrpc {
             return Err(Refused::Malformed("a task report has no status"));
         }
         Ok(())
+    }
+}
+
+/// Has all of a job removed that has ended.
+///
+/// The engine keeps one wish for each job. The one for the stages behind the last, which it has when
+/// a job succeeds, may come after ours for the whole job, and takes its place.
+fn clean_whole_jobs(jobs: &mut [CleanJobDataParams], ended: &RecentJobs) {
+    for job in jobs {
+        if ended.contains(&job.job_id) {
+            job.remove_stage_ids.clear();
+        }
     }
 }
 
@@ -330,5 +347,25 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         self.authorizer
             .permit::<method::CleanJobData, _>(&request)?;
         self.inner.clean_job_data(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ballista_core::JobId;
+
+    use super::*;
+
+    #[test]
+    fn nothing_stays_of_a_job_that_ended_and_the_rows_of_others_do() {
+        let ended = RecentJobs::default();
+        ended.add(&JobId::new("ended"));
+        let mut jobs = ["ended", "rows-wait"].map(|id| CleanJobDataParams {
+            job_id: id.to_owned(),
+            remove_stage_ids: vec![1, 2],
+        });
+        clean_whole_jobs(&mut jobs, &ended);
+        assert!(jobs[0].remove_stage_ids.is_empty());
+        assert_eq!(jobs[1].remove_stage_ids, [1, 2]);
     }
 }

@@ -153,6 +153,7 @@ impl Job {
 impl Drop for JobLease {
     fn drop(&mut self) {
         self.engine.spans.end(&self.job_id);
+        self.engine.ended.add(&self.job_id);
         let engine = self.engine.clone();
         let job_id = self.job_id.clone();
         let state = self.state;

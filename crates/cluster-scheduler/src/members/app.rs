@@ -41,6 +41,16 @@ impl MemberApp {
         self.loaded.back().map(String::as_str)
     }
 
+    /// The digests of all definitions that it has open.
+    pub(super) fn all_loaded(&self) -> impl Iterator<Item = &str> {
+        self.loaded.iter().map(String::as_str)
+    }
+
+    /// The digest of the definition that it could not open, unless it had it open before.
+    pub(super) fn only_failed(&self) -> Option<&str> {
+        self.failed.as_deref().filter(|digest| !self.has(digest))
+    }
+
     fn has(&self, digest: &str) -> bool {
         self.loaded.iter().any(|loaded| loaded == digest)
     }
@@ -48,14 +58,14 @@ impl MemberApp {
     fn stage(&self, digest: &str) -> Stage {
         if self.has(digest) {
             Stage::Ready
-        } else if self.failed.as_deref() == Some(digest) {
+        } else if self.only_failed() == Some(digest) {
             Stage::Failed
         } else {
             Stage::Waiting
         }
     }
 
-    fn loaded(&mut self, digest: &str) {
+    pub(super) fn loaded(&mut self, digest: &str) {
         self.loaded.retain(|loaded| loaded != digest);
         self.loaded.push_back(digest.to_owned());
         if self.loaded.len() > DIGEST_LIMIT {
@@ -65,22 +75,22 @@ impl MemberApp {
             self.failed = None;
         }
     }
+
+    pub(super) fn fail(&mut self, digest: &str) {
+        self.failed = Some(digest.to_owned());
+    }
 }
 
 impl Members {
     /// Notes that an executor has a definition open.
     pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.app.loaded(digest);
-        }
+        self.lock().change(id, |member| member.app.loaded(digest));
         self.app_changed();
     }
 
     /// Notes that an executor could not open a definition.
     pub(crate) fn record_failed(&self, id: &NodeId, digest: &str) {
-        if let Some(member) = self.lock().get_mut(id) {
-            member.app.failed = Some(digest.to_owned());
-        }
+        self.lock().change(id, |member| member.app.fail(digest));
         self.app_changed();
     }
 
@@ -95,9 +105,7 @@ impl Members {
 
     /// How many executors can take tasks of queries over the application with this digest.
     pub(crate) fn ready_count(&self, digest: &str) -> usize {
-        let table = self.lock();
-        let able = table.values().filter(|member| member.takes_work());
-        able.filter(|member| member.app.has(digest)).count()
+        self.lock().tally().ready(digest)
     }
 
     /// How far the executors are that could take work.
@@ -114,11 +122,9 @@ impl Members {
         progress
     }
 
-    /// Asked at every change of every member, so it copies nothing.
+    /// Asked at every change of every member.
     fn is_settled(&self, digest: &str) -> bool {
-        let table = self.lock();
-        let mut able = table.values().filter(|member| member.takes_work());
-        able.all(|member| member.app.stage(digest) != Stage::Waiting)
+        self.lock().tally().waiting(digest) == 0
     }
 
     /// Waits until every connected executor has said how it is with a definition, or for `patience`.

@@ -31,6 +31,8 @@ async fn cluster() -> Result<(Fixture, TestCluster, Heavy)> {
 async fn all_is_free(cluster: &TestCluster) -> Result<()> {
     let left = Instant::now();
     heavy::idle(cluster, &EXECUTORS).await?;
+    // A task is more than what is counted as one: all that it began has to end.
+    heavy::at_rest(cluster, &EXECUTORS).await?;
     let stopped = left.elapsed();
     ensure!(stopped < SOON, "they ran on for {stopped:?}");
     let acknowledged = || async {
@@ -57,7 +59,7 @@ async fn a_flight_client_that_goes_away_takes_its_tasks_along() -> Result<()> {
         let mut client = SqlClient::connect(flight).await?;
         client.query(&sql).await
     });
-    heavy::running(&cluster, &EXECUTORS).await?;
+    heavy::at_work(&cluster, &EXECUTORS).await?;
     query.abort();
     ensure!(
         query.await.is_err_and(|error| error.is_cancelled()),
@@ -78,7 +80,7 @@ async fn an_http_client_that_hangs_up_takes_its_tasks_along() -> Result<()> {
     );
     client.write_all(head.as_bytes()).await?;
     client.write_all(sql.as_bytes()).await?;
-    heavy::running(&cluster, &EXECUTORS).await?;
+    heavy::at_work(&cluster, &EXECUTORS).await?;
     drop(client);
     all_is_free(&cluster).await
 }
@@ -93,7 +95,7 @@ async fn a_query_that_takes_longer_than_its_client_waits_takes_its_tasks_along()
         let sql = load.without_end();
         client.query_within(&sql, deadline).await
     });
-    heavy::running(&cluster, &EXECUTORS).await?;
+    heavy::at_work(&cluster, &EXECUTORS).await?;
     let ended = tokio::time::timeout(heavy::PATIENCE, query).await??;
     let error = ended.err().context("it gave rows")?;
     let status = error.downcast::<tonic::Status>()?;

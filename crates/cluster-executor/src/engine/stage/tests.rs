@@ -85,7 +85,7 @@ impl Executor {
             slots: self.slots.clone(),
             wake: wake.clone(),
             running: Mutex::new(None),
-            _writing: self.files.begin("job"),
+            life: TaskLife::new(self.files.begin("job")),
         };
         let context = Arc::new(TaskContext::default());
         tokio::spawn(async move { stage.execute_query_stage(task_id, context).await.is_ok() })
