@@ -1,6 +1,8 @@
 //! Every metric of a node: names, units and help in one place. Rooms emit events; this binary
 //! counts them.
 
+mod tables;
+
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use tables::TableMetrics;
 
 /// What a node counts.
 #[derive(Clone, Debug)]
@@ -24,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) reload_rejected: Gauge<i64, AtomicI64>,
     pub(crate) manifest_reloads: Family<ManifestLabels, Counter>,
     pub(crate) manifest_rejected: Gauge<i64, AtomicI64>,
+    pub(crate) tables: TableMetrics,
     pub(crate) commands: Family<CommandLabels, Counter>,
     pub(crate) acknowledgements_ignored: Counter<u64, AtomicU64>,
     pub(crate) denials: Family<DenialLabels, Counter>,
@@ -158,6 +163,7 @@ impl Metrics {
             reload_rejected: Gauge::default(),
             manifest_reloads: Family::default(),
             manifest_rejected: Gauge::default(),
+            tables: TableMetrics::default(),
             commands: Family::default(),
             acknowledgements_ignored: Counter::default(),
             denials: Family::default(),
@@ -185,6 +191,7 @@ impl Metrics {
         metrics.register_work(&mut registry);
         metrics.register_control(&mut registry);
         metrics.register_state(&mut registry);
+        registry.register_collector(Box::new(metrics.tables.clone()));
         (metrics, registry)
     }
 

@@ -53,7 +53,7 @@ pub(super) async fn serve(
         events: node.observer.clone(),
         metrics,
     };
-    let shutdown = node.shutdown.clone();
+    let (shutdown, tables) = (node.shutdown.clone(), node.metrics.tables.clone());
     let working = async move {
         let executor = match Executor::boot(options, &shutdown).await {
             Ok(executor) => executor,
@@ -63,6 +63,7 @@ pub(super) async fn serve(
         // Opened once: nobody else sets either.
         let links = executor.links();
         let _ = info.tables.set(executor.runtime());
+        tables.watch(executor.runtime());
         let _ = info.links.set(links.clone());
         announce("internal", &listener);
         readiness.set_links(links);

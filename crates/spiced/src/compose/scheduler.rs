@@ -33,6 +33,7 @@ pub(super) async fn serve(
     let opening = node.opening();
     let runtime = opening.open(&app).await.map_err(described)?;
     let (writer, runtime) = publish(Arc::new(runtime));
+    node.metrics.tables.watch(runtime.clone());
     let app = Arc::new(app);
     let membership = membership::open(&node, &internal.node_id, state).await?;
     let node_id = internal.node_id.clone();

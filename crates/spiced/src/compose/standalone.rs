@@ -19,6 +19,7 @@ pub(super) async fn serve(mut node: Node, app: App, manifest: Manifest) -> anyho
     let opening = node.opening();
     let runtime = opening.open(&app).await.map_err(described)?;
     let (writer, runtime) = publish(Arc::new(runtime));
+    node.metrics.tables.watch(runtime.clone());
     let info = Arc::new(OwnInfo {
         tables: runtime.clone().into(),
         ..node.info(NodeRole::Standalone, None)

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use cluster_test::{LogLine, Node};
+use cluster_test::{Listener, LogLine, Metrics, Node};
 use serde_json::{Value, json};
 
 use super::databases::shop;
@@ -208,6 +208,9 @@ async fn ensure_unavailable(node: &Node, tables: &[&str], words: &str) -> Result
         let reason = missing["reason"].as_str().unwrap_or_default();
         ensure!(reason.contains(words), "{status}");
     }
+    let metrics = Metrics::scrape(node.address(Listener::Metrics)?).await?;
+    let count = metrics.sum("spiced_tables_unavailable");
+    ensure!(count == Some(tables.len() as f64), "{count:?}");
     let datasets = document(node, "/v1/datasets").await?;
     for entry in datasets["datasets"].as_array().context("no list")? {
         let missing = told.iter().find(|it| it["table"] == entry["name"]);
