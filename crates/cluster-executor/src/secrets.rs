@@ -83,32 +83,8 @@ impl SchedulerSecrets {
         Ok(SecretString::from(value.as_str()))
     }
 
-    fn recall(&self, reference: &SecretReference) -> Option<SecretString> {
-        let mut known = self.known();
-        known.retain(|_, known| known.since.elapsed() < KEPT_FOR);
-        let known = known.get(reference)?;
-        Some(SecretString::from(known.secret.expose_secret()))
-    }
-
-    fn remember(&self, reference: &SecretReference, secret: &SecretString) {
-        let known = Known {
-            secret: SecretString::from(secret.expose_secret()),
-            since: Instant::now(),
-        };
-        self.known().insert(reference.clone(), known);
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<SecretReference, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[async_trait]
-impl SecretSource for SchedulerSecrets {
-    async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
-        if let Some(secret) = self.recall(reference) {
-            return Ok(secret);
-        }
+    /// Asks until there is an answer, for as long as a scheduler may take to restart.
+    async fn asked(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
         let begun = Instant::now();
         let mut backoff = Backoff::default();
         loop {
@@ -139,6 +115,44 @@ impl SecretSource for SchedulerSecrets {
             sleep(wait).await;
         }
     }
+
+    /// What was given for `reference`, if it is younger than this.
+    fn recall(&self, reference: &SecretReference, age: Duration) -> Option<SecretString> {
+        let mut known = self.known();
+        known.retain(|_, known| known.since.elapsed() < KEPT_FOR);
+        let known = known.get(reference)?;
+        let young = known.since.elapsed() < age;
+        young.then(|| SecretString::from(known.secret.expose_secret()))
+    }
+
+    fn remember(&self, reference: &SecretReference, secret: &SecretString) {
+        let known = Known {
+            secret: SecretString::from(secret.expose_secret()),
+            since: Instant::now(),
+        };
+        self.known().insert(reference.clone(), known);
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<SecretReference, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl SecretSource for SchedulerSecrets {
+    async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        match self.recall(reference, KEPT_FOR) {
+            Some(secret) => Ok(secret),
+            None => self.asked(reference).await,
+        }
+    }
+
+    async fn secret_anew(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        match self.recall(reference, ANEW_AFTER) {
+            Some(secret) => Ok(secret),
+            None => self.asked(reference).await,
+        }
+    }
 }
 
 impl fmt::Debug for SchedulerSecrets {
@@ -162,9 +176,12 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Schedulers restart within this; what cannot be had for longer is an error that somebody sees.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a secret is not asked for again. Datasets that share one are opened together; a
-/// secret that was replaced in its store is seen at the first use after it.
+/// How long a secret is not asked for again. Datasets that share one are opened together.
 const KEPT_FOR: Duration = Duration::from_secs(30);
+
+/// How long one that was refused where it was used is not asked for again: it may have been replaced
+/// in its store, and one that is wrong is refused to every task.
+const ANEW_AFTER: Duration = Duration::from_secs(5);
 
 /// A secret has up to a mebibyte.
 const ANSWER_LIMIT_BYTES: usize = 2 * 1024 * 1024;

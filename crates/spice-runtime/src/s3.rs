@@ -48,7 +48,7 @@ impl S3Dataset {
         source: &S3Source,
         secrets: &Arc<dyn SecretSource>,
     ) -> Result<Self, OpenFault> {
-        let keys = Keys::of(source.auth(), secrets).await;
+        let keys = Keys::of(dataset.name(), source.auth(), secrets).await;
         let keys = keys.map_err(|source| secret(dataset, source))?;
         let builder = builder(dataset, source, &**secrets).await?;
         let builder = match &keys {

@@ -28,6 +28,27 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
     ///
     /// [`SecretError`], which names the reference and never holds a value.
     async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError>;
+
+    /// As [`secret`](Self::secret), for somebody who had what it gave before refused: a source that
+    /// remembers looks again, unless it did a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// As [`secret`](Self::secret).
+    async fn secret_anew(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        self.secret(reference).await
+    }
+}
+
+/// A source for somebody whose secrets were refused.
+#[derive(Debug)]
+pub(crate) struct Anew<'a>(pub(crate) &'a dyn SecretSource);
+
+#[async_trait]
+impl SecretSource for Anew<'_> {
+    async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        self.0.secret_anew(reference).await
+    }
 }
 
 /// Why a secret is not to be had. No variant holds a value, nor does any cause.

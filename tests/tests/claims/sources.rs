@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use arrow::util::pretty::pretty_format_batches;
 use cluster_test::{Launch, Leaf, Listener, LogLine, Metrics, Node, SqlClient};
 use cluster_tls::Role;
+use tokio::time::timeout;
 
 use crate::fixture::{Fixture, PATIENCE};
 
@@ -55,6 +56,24 @@ impl Cluster {
         let rows = self.rows(sql).await.with_context(|| sql.to_owned())?;
         ensure!(rows == expected, "{sql}: {rows:#?}");
         Ok(())
+    }
+
+    /// Asks these again and again until each of `nodes` has used what is new for every dataset: which
+    /// of the executors gets a task is nobody's choice.
+    async fn ask_until_replaced(&self, statements: &[&str], nodes: &[&Node]) -> Result<()> {
+        let is_told = |line: &LogLine| line.message().contains("refused and");
+        let count = |node: &Node| node.log().lines().iter().filter(|it| is_told(it)).count();
+        let counts = || nodes.iter().map(|node| count(node)).collect::<Vec<_>>();
+        let asking = async {
+            while counts().iter().any(|count| *count < statements.len()) {
+                for sql in statements {
+                    // Refused until then.
+                    let _ = self.rows(sql).await;
+                }
+            }
+        };
+        let asked = timeout(PATIENCE, asking).await;
+        asked.with_context(|| format!("replaced on the nodes: {:?}", counts()))
     }
 
     /// What a query fails with.

@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use object_store_cloud::aws::AwsCredential;
 use object_store_cloud::{CredentialProvider, Result};
 use secrecy::ExposeSecret;
-use spicepod::{ParamValue, S3Auth};
+use spicepod::{ParamValue, S3Auth, TableName};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::secrets::{SecretError, SecretSource, expand};
+use crate::secrets::{Anew, SecretError, SecretSource, expand};
 
 /// The keys of one dataset.
 pub(super) struct Keys {
+    dataset: TableName,
     params: KeyParams,
     secrets: Arc<dyn SecretSource>,
     current: Mutex<Arc<AwsCredential>>,
@@ -35,6 +36,7 @@ struct KeyParams {
 impl Keys {
     /// Looks them up; `None` where there are none.
     pub(super) async fn of(
+        dataset: &TableName,
         auth: &S3Auth,
         secrets: &Arc<dyn SecretSource>,
     ) -> Result<Option<Arc<Keys>>, SecretError> {
@@ -53,6 +55,7 @@ impl Keys {
         };
         let current = params.expanded(&**secrets).await?;
         Ok(Some(Arc::new(Keys {
+            dataset: dataset.clone(),
             params,
             secrets: Arc::clone(secrets),
             current: Mutex::new(Arc::new(current)),
@@ -78,10 +81,12 @@ impl Keys {
         if !self.is_due(Instant::now()) {
             return false;
         }
-        let looked_up = timeout(LOOKUP_LIMIT, self.params.expanded(&*self.secrets)).await;
+        let anew = Anew(&*self.secrets);
+        let looked_up = timeout(LOOKUP_LIMIT, self.params.expanded(&anew)).await;
         match looked_up {
             Ok(Ok(keys)) if keys != **refused => {
                 *lock(&self.current) = Arc::new(keys);
+                tracing::info!(dataset = %self.dataset, "keys were refused and are replaced");
                 true
             }
             // The refusal is the better story.
@@ -171,7 +176,8 @@ mod tests {
         let manifest = "{version: v1, kind: Spicepod, name: a, datasets: [{name: t, \
             from: 's3://lake/t.csv', params: {s3_key: '${env:K}', s3_secret: '${env:S}'}}]}";
         let app = spicepod::parse(manifest, Path::new("/srv/spicepod.yaml")).unwrap();
-        let Source::S3(source) = app.datasets()[0].source() else {
+        let dataset = &app.datasets()[0];
+        let Source::S3(source) = dataset.source() else {
             panic!("the manifest says s3");
         };
         let word = Arc::new(Word {
@@ -179,8 +185,8 @@ mod tests {
             asked: AtomicUsize::default(),
         });
         let secrets: Arc<dyn SecretSource> = word.clone();
-        let keys = Keys::of(source.auth(), &secrets).await.unwrap().unwrap();
-        (word, keys)
+        let keys = Keys::of(dataset.name(), source.auth(), &secrets).await;
+        (word, keys.unwrap().unwrap())
     }
 
     #[tokio::test]

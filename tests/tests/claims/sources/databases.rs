@@ -4,10 +4,9 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 use cluster_test::PostgresServer;
-use tokio::time::timeout;
 
 use super::{Cluster, ensure_discreet, refusal, write_manifest};
-use crate::fixture::{Fixture, PATIENCE};
+use crate::fixture::Fixture;
 
 #[tokio::test]
 async fn executors_without_a_password_join_a_table_with_files() -> Result<()> {
@@ -54,9 +53,8 @@ async fn a_password_that_is_replaced_in_its_store_is_used_without_a_restart() ->
     let refused = cluster.failure(count).await?;
     ensure!(refused.contains("28P01"), "{refused}");
     fs::write(&file, "PG_PASSWORD=replaced\n")?;
-    // Executors forget within half a minute what they were given.
-    let answered = async { while cluster.rows(count).await.is_err() {} };
-    timeout(2 * PATIENCE, answered).await?;
+    let [one, other] = &cluster.executors;
+    cluster.ask_until_replaced(&[count], &[one, other]).await?;
     cluster.ensure_rows(count, &["3"]).await?;
     cluster
         .ensure_discreet(&["PASSWORD=", server.password()])
