@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::backoff::Backoff;
+use crate::links::SchedulerLinks;
 use crate::secrets::SchedulerSecrets;
 
 /// An executor did not come up.
@@ -76,32 +77,40 @@ pub(crate) struct Opened {
     pub(crate) scheduler: NodeAddress,
 }
 
-/// Asks the schedulers in turn until one gives its application definition. A scheduler that
+/// Asks the seeds of `links` in turn until one gives its application definition. A scheduler that
 /// cannot be reached is asked again, with growing waits, until `shutdown`: nodes of a cluster
 /// start in any order.
 pub(crate) async fn define(
     transport: &NodeTransport,
-    schedulers: &[NodeAddress],
+    links: &SchedulerLinks,
     executor: &NodeId,
     shutdown: &CancellationToken,
 ) -> Result<Defined, BootError> {
     let mut backoff = Backoff::default();
     let mut reported = Reported::default();
+    let schedulers = links.seeds();
     loop {
-        for scheduler in schedulers {
+        for scheduler in &schedulers {
             let answer = tokio::select! {
                 answer = ask(transport, scheduler, executor) => answer,
                 () = shutdown.cancelled() => return Err(BootError::Stopped),
             };
             match answer {
-                Ok(definition) => return read(scheduler, &definition),
+                Ok(definition) => {
+                    links.seed_down(scheduler, OPENING);
+                    return read(scheduler, &definition);
+                }
                 Err(status) if status.code() == Code::PermissionDenied => {
                     return Err(BootError::Denied {
                         scheduler: scheduler.clone(),
                         executor: executor.clone(),
                     });
                 }
-                Err(status) => reported.unreachable(scheduler, &causes(&status)),
+                Err(status) => {
+                    let reason = causes(&status);
+                    links.seed_down(scheduler, &reason);
+                    reported.unreachable(scheduler, &reason);
+                }
             }
         }
         tokio::select! {
@@ -205,6 +214,7 @@ pub(crate) fn causes(status: &Status) -> String {
     }
     let message = status.message();
     match innermost.map(ToString::to_string) {
+        Some(reason) if reason.contains(CUT) => BROKEN_OFF.to_owned(),
         Some(reason) if !message.contains(&reason) => format!("{message}: {reason}"),
         _ => message.to_owned(),
     }
@@ -217,10 +227,38 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     texts.collect::<Vec<_>>().join(": ").replace('\n', "; ")
 }
 
+/// What the TLS library says, with a link to its manual, of a peer that was killed or whose machine
+/// went away.
+const CUT: &str = "without sending TLS close_notify";
+
+const BROKEN_OFF: &str = "the connection broke off without a farewell";
+
 /// What helps when the other side hung up: it knows why, and tells nobody but its log.
 pub(crate) const LOOK_THERE: &str = "where it refuses this node, its log says why";
+
+/// Why an executor does not work yet for a scheduler that answers.
+const OPENING: &str = "it answered, and its application is being opened";
 
 const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The same limit as on the scheduler's side.
 const DEFINITION_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_broke_off_is_told_without_a_link_into_a_manual_and_the_rest_by_its_cause() {
+        let told = |kind, text: &str| {
+            let cause = Box::new(io::Error::new(kind, text.to_owned()));
+            causes(&Status::from_error(cause))
+        };
+        let cut = "peer closed connection without sending TLS close_notify: https://docs.rs/";
+        assert_eq!(told(io::ErrorKind::UnexpectedEof, cut), BROKEN_OFF);
+        let refused = told(io::ErrorKind::ConnectionRefused, "nobody is there");
+        assert!(refused.contains("nobody is there"), "{refused}");
+    }
+}

@@ -32,6 +32,8 @@ pub(crate) struct ControlLink {
     pub(crate) channel: NodeChannel,
     pub(crate) transport: NodeTransport,
     pub(crate) run: ExecutorRun,
+    /// Of this program.
+    pub(crate) version: String,
     pub(crate) engine: Worker,
     pub(crate) watch: LinkWatch,
     pub(crate) apps: Arc<OpenApps>,
@@ -55,18 +57,20 @@ impl ControlLink {
     /// Opens the stream, and again whenever it breaks, until `shutdown`; then says farewell.
     pub(crate) async fn keep(&self, shutdown: CancellationToken) {
         let mut commands = Commands::new(
-            self.scheduler.clone(),
+            self.watch.clone(),
             self.engine.clone(),
             self.apps.clone(),
             self.metrics.clone(),
         );
         let commands = &mut commands;
         let mut backoff = Backoff::default();
+        let mut told = None;
         loop {
             let end = tokio::select! {
                 opened = self.open() => match opened {
                     Ok((reports, incoming)) => {
                         backoff.reset();
+                        told = None;
                         self.watch.connected();
                         // A poll that came before the stream was given nothing.
                         self.engine.poll_now();
@@ -85,7 +89,7 @@ impl ControlLink {
                 }
                 End::Broken(error) => {
                     self.watch.down(&error);
-                    tracing::warn!(scheduler = %self.scheduler, %error, "control stream lost, reconnecting");
+                    self.tell_broken(error, &mut told);
                 }
             }
             tokio::select! {
@@ -95,16 +99,34 @@ impl ControlLink {
         }
     }
 
+    /// The same trouble is worth one warning, until the stream was open again.
+    fn tell_broken(&self, error: String, told: &mut Option<String>) {
+        let scheduler = &self.scheduler;
+        if self.watch.is_over() {
+            tracing::info!(%scheduler, "scheduler restarted, beginning anew with it");
+        } else if told.as_ref() == Some(&error) {
+            tracing::debug!(%scheduler, %error, "control stream still lost");
+        } else {
+            tracing::warn!(%scheduler, %error, "control stream lost, reconnecting");
+            *told = Some(error);
+        }
+    }
+
     async fn open(&self) -> Result<(Reports, Incoming), Status> {
         self.watch.confirm(&self.channel).await?;
         let (reports, outgoing) = mpsc::channel(REPORT_QUEUE);
         // The first message goes ahead of the call: it is what binds the stream. What is open here
         // is said again on every stream, or one that broke at the wrong moment would leave the
         // scheduler waiting for ever.
-        for digest in self.apps.digests_for(&self.scheduler) {
-            let _ = reports.try_send(self.report(loaded(digest)));
+        let open = self.apps.digests_for(&self.scheduler).into_iter();
+        let first = open.map(loaded).chain([heartbeat()]);
+        for (position, message) in first.enumerate() {
+            let mut report = self.report(message);
+            if position == 0 {
+                report.build_version.clone_from(&self.version);
+            }
+            let _ = reports.try_send(report);
         }
-        let _ = reports.try_send(self.report(heartbeat()));
         let mut client = ClusterServiceClient::new(self.channel.clone());
         let call = client.control_stream(ReceiverStream::new(outgoing));
         let commands = timeout(OPEN_TIMEOUT, call)
@@ -121,6 +143,7 @@ impl ControlLink {
             executor_id: self.run.node().to_string(),
             message: Some(message),
             instance_id: self.run.mark().to_owned(),
+            build_version: String::new(),
         }
     }
 }

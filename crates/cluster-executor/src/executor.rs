@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_proto::NodeId;
-use cluster_tls::NodeAddress;
 use cluster_tls::tonic::{Authorizer, Decisions, NodeTransport, server_builder};
 use spice_runtime::{CurrentRuntime, RuntimeOptions};
 use tokio::net::TcpListener;
@@ -25,8 +24,10 @@ use crate::metrics::MetricsSource;
 pub struct ExecutorOptions {
     /// The address that other nodes reach this executor's internal port at.
     pub node_id: NodeId,
-    /// Where to ask for schedulers to work for; at least one.
-    pub schedulers: Vec<NodeAddress>,
+    /// The version of this program, for schedulers to show.
+    pub version: String,
+    /// The schedulers to work for, by at least one seed.
+    pub links: SchedulerLinks,
     /// How the internal port is served and other nodes are dialled.
     pub transport: NodeTransport,
     /// Tasks that may run at the same time, over all schedulers.
@@ -46,6 +47,7 @@ pub struct ExecutorOptions {
 /// An executor whose datasets are open: it may take tasks.
 pub struct Executor {
     node_id: NodeId,
+    version: String,
     links: SchedulerLinks,
     transport: NodeTransport,
     authorizer: Authorizer,
@@ -68,7 +70,7 @@ impl Executor {
     ) -> Result<Self, BootError> {
         let defined = boot::define(
             &options.transport,
-            &options.schedulers,
+            &options.links,
             &options.node_id,
             shutdown,
         )
@@ -84,7 +86,6 @@ impl Executor {
             () = shutdown.cancelled() => return Err(BootError::Stopped),
         };
         let apps = Arc::new(OpenApps::new(apps, opened));
-        let links = SchedulerLinks::new(&options.schedulers, options.events.clone());
         let engine = Engine::new(EngineOptions {
             task_slots: options.task_slots,
             work_dir: options.work_dir,
@@ -94,7 +95,8 @@ impl Executor {
         });
         Ok(Self {
             node_id: options.node_id,
-            links,
+            version: options.version,
+            links: options.links,
             transport: options.transport,
             authorizer: Authorizer::new(options.decisions),
             apps,
@@ -113,11 +115,6 @@ impl Executor {
         self.apps.current()
     }
 
-    /// The schedulers that this executor works for, as they come and go.
-    pub fn links(&self) -> SchedulerLinks {
-        self.links.clone()
-    }
-
     /// Serves shuffle blocks on `listener`, takes tasks and keeps control streams, until
     /// `shutdown`. It then takes no further tasks and gives queries that use it some time to end;
     /// announces its end to every scheduler, so that they hand what is left to others at once;
@@ -126,6 +123,7 @@ impl Executor {
         let links = TaskTracker::new();
         let parts = LinkParts {
             node_id: self.node_id.clone(),
+            version: self.version.clone(),
             transport: self.transport.clone(),
             engine: self.engine.clone(),
             apps: self.apps.clone(),

@@ -50,6 +50,8 @@ pub struct SchedulerLink {
     pub state: LinkState,
     /// How long it has been in that state.
     pub lasting: Duration,
+    /// Why the application that it gives is not open here, where it is not: its tasks go to others.
+    pub app_fault: Option<String>,
 }
 
 /// Whether an executor works for a scheduler.
@@ -65,7 +67,9 @@ pub enum LinkState {
 }
 
 impl SchedulerLinks {
-    pub(crate) fn new(seeds: &[NodeAddress], events: Arc<dyn ExecutorEvents>) -> Self {
+    /// Those that `seeds` lead to, once an executor asks them; `events` hears of changes.
+    #[must_use]
+    pub fn new(seeds: &[NodeAddress], events: Arc<dyn ExecutorEvents>) -> Self {
         let stop = CancellationToken::new();
         Self {
             shared: Arc::new(Shared {
@@ -100,6 +104,17 @@ impl SchedulerLinks {
         let _ = connected.wait_for(|connected| *connected > 0).await;
     }
 
+    /// The addresses that it begins with.
+    pub(crate) fn seeds(&self) -> Vec<NodeAddress> {
+        self.table().seeds().cloned().collect()
+    }
+
+    /// Notes why there is no work yet for whoever is at a seed.
+    pub(crate) fn seed_down(&self, seed: &NodeAddress, reason: &str) {
+        let reason = link::printable(reason);
+        self.change(|table, now| table.asked(seed, Err(reason), now));
+    }
+
     /// Says farewell to every scheduler, and takes no tasks any more.
     pub(crate) fn stop(&self) {
         self.shared.stop.cancel();
@@ -126,6 +141,7 @@ impl SchedulerLinks {
 #[derive(Clone)]
 pub(crate) struct LinkParts {
     pub(crate) node_id: NodeId,
+    pub(crate) version: String,
     pub(crate) transport: NodeTransport,
     pub(crate) engine: Engine,
     pub(crate) apps: Arc<OpenApps>,

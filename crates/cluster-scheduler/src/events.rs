@@ -11,19 +11,19 @@ pub trait SchedulerEvents: Send + Sync + 'static {
     /// An executor opened its control stream; `connected` executors have one now.
     fn executor_connected(&self, id: &NodeId, connected: usize);
 
-    /// The control stream of an executor ended; `connected` executors have one now. The
-    /// executor may come back within the grace period, or leave.
-    fn executor_disconnected(&self, id: &NodeId, connected: usize);
+    /// The control stream of an executor ended, for the `reason` given; `connected` executors have
+    /// one now. The executor may come back within the grace period, or leave.
+    fn executor_disconnected(&self, id: &NodeId, connected: usize, reason: &str);
 
     /// An executor announced its end, or did not come back in time: its tasks go to others.
-    fn executor_left(&self, id: &NodeId, reason: &str);
+    fn executor_left(&self, id: &NodeId, departure: ExecutorDeparture<'_>);
 
     /// An executor asked for a secret and was answered. To be kept: this is who has access to
     /// what.
     fn secret_answered(&self, answer: &SecretAnswer<'_>);
 
-    /// An executor has the application with this digest open; `ready` executors can take tasks of
-    /// the current one now.
+    /// An executor has the current application open, which has this digest; `ready` executors can
+    /// take tasks of it now.
     fn executor_ready(&self, id: &NodeId, digest: &str, ready: usize);
 
     /// Nobody waits for a command any more.
@@ -38,6 +38,29 @@ pub trait SchedulerEvents: Send + Sync + 'static {
     /// Another scheduler gave no task history to a query that shows all of it; the query goes on
     /// and shows the gap.
     fn history_missing(&self, peer: &NodeId, missing: &Missing);
+}
+
+/// How an executor came to be none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutorDeparture<'a> {
+    /// It said that it leaves, for this reason.
+    Announced(&'a str),
+    /// Its control stream broke, and it did not come back in time.
+    Lost,
+    /// Another run has taken its place.
+    Restarted,
+}
+
+impl<'a> ExecutorDeparture<'a> {
+    /// A few words for logs and for whoever waits for its tasks.
+    #[must_use]
+    pub fn reason(self) -> &'a str {
+        match self {
+            Self::Announced(reason) => reason,
+            Self::Lost => "control stream lost",
+            Self::Restarted => "restarted",
+        }
+    }
 }
 
 /// A request for a secret and what came of it, without the value.

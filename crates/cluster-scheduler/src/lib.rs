@@ -29,14 +29,17 @@ mod peers;
 mod scheduler;
 mod state;
 mod status;
+mod told;
 
 pub use app_change::{AppChangeError, AppChanged};
 pub use authorization::{AUTHORIZATION_TABLE, AuthorizationRow};
-pub use events::{CommandEnd, CommandKind, SchedulerEvents, SecretAnswer, SecretOutcome};
-pub use members::MemberSummary;
+pub use events::{
+    CommandEnd, CommandKind, ExecutorDeparture, SchedulerEvents, SecretAnswer, SecretOutcome,
+};
+pub use members::{AppFailure, MemberSummary};
 pub use membership::{
-    Access, DEFAULT_MEMBER_TTL, MIN_MEMBER_TTL, Membership, MembershipError, MembershipEvents,
-    MembershipOptions, SchedulerList, SchedulerSummary,
+    Access, DEFAULT_MEMBER_TTL, Departure, MIN_MEMBER_TTL, Membership, MembershipError,
+    MembershipEvents, MembershipOptions, SchedulerList, SchedulerSummary, ServedApp,
 };
 pub use metrics::{MetricsSource, NodeMetrics};
 pub use peers::Missing;

@@ -5,6 +5,7 @@
 //! would let one executor speak as its neighbour.
 
 mod app;
+mod summary;
 mod table;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,31 +20,9 @@ use app::MemberApp;
 use table::Table;
 
 pub(crate) use app::AppProgress;
+pub use summary::{AppFailure, MemberSummary};
 
 use crate::engine::{PollAnswer, PollMemory};
-
-/// One executor as an operator wants to see it.
-#[derive(Clone, Debug)]
-pub struct MemberSummary {
-    /// The id, which is the address the executor advertises.
-    pub id: NodeId,
-    /// Tasks that it may run at the same time; zero until it said so.
-    pub task_slots: u32,
-    /// Tasks that it runs now.
-    pub tasks_active: u32,
-    /// Tasks that it has finished since it started.
-    pub tasks_total: u64,
-    /// How long this run of the executor has been a member; a reconnect does not begin it anew.
-    pub member_for: Duration,
-    /// How long ago the executor last showed a sign of life.
-    pub last_seen: Duration,
-    /// Who it proved to be when it opened its control stream; nobody on an insecure port.
-    pub peer: Option<Arc<PeerIdentity>>,
-    /// The digest of the application that it opened last; `None` until it said so.
-    pub app_digest: Option<String>,
-    /// Whether it finishes what it has and takes no further tasks.
-    pub draining: bool,
-}
 
 /// The executors that this scheduler knows.
 #[derive(Debug)]
@@ -63,6 +42,7 @@ struct Member {
     /// When that run opened its first one.
     joined: Instant,
     peer: Option<Arc<PeerIdentity>>,
+    version: Option<String>,
     connected: bool,
     /// Goes with the member: nobody who takes its id over gets its answers.
     polls: Option<Arc<PollMemory<PollAnswer>>>,
@@ -177,21 +157,23 @@ impl Members {
         });
     }
 
+    /// Notes which program the executor says to be.
+    pub(crate) fn record_version(&self, id: &NodeId, version: Option<String>) {
+        self.lock().change(id, |member| member.version = version);
+    }
+
     pub(crate) fn forget(&self, id: &NodeId) {
         self.lock().remove(id);
         self.app_changed();
     }
 
     /// The executors whose control stream is open, in the order of their ids.
-    pub(crate) fn connected(&self) -> Vec<MemberSummary> {
-        let (table, now) = (self.lock(), Instant::now());
-        let mut members: Vec<_> = table
-            .iter()
-            .filter(|(_, member)| member.connected)
-            .map(|(id, member)| member.summary(id, now))
-            .collect();
-        members.sort_by(|a, b| a.id.cmp(&b.id));
-        members
+    pub(crate) fn connected(&self) -> Vec<NodeId> {
+        let table = self.lock();
+        let connected = table.iter().filter(|(_, member)| member.connected);
+        let mut ids: Vec<_> = connected.map(|(id, _)| id.clone()).collect();
+        ids.sort();
+        ids
     }
 
     fn bind(&self, id: &NodeId, owner: Owner, now: Instant) -> bool {
@@ -240,20 +222,6 @@ impl Member {
         self.connected && !self.draining
     }
 
-    fn summary(&self, id: &NodeId, now: Instant) -> MemberSummary {
-        MemberSummary {
-            id: id.clone(),
-            task_slots: self.task_slots,
-            tasks_active: self.tasks_active,
-            tasks_total: self.tasks_total,
-            member_for: now.duration_since(self.joined),
-            last_seen: now.duration_since(self.last_seen),
-            peer: self.peer.clone(),
-            app_digest: self.app.newest().map(ToOwned::to_owned),
-            draining: self.draining,
-        }
-    }
-
     fn new(owner: Owner, now: Instant) -> Self {
         Self {
             owner,
@@ -261,6 +229,7 @@ impl Member {
             run: None,
             joined: now,
             peer: None,
+            version: None,
             connected: false,
             polls: None,
             task_slots: 0,
@@ -347,11 +316,11 @@ mod tests {
             .change(first.node(), |member| member.joined = long_ago);
         members.disconnect(first.node());
         members.connect(&first, None);
-        let reconnected = members.connected();
+        let reconnected = members.summaries("");
         assert!(reconnected[0].member_for >= Duration::from_secs(10));
         assert!(reconnected[0].last_seen >= Duration::from_secs(10));
         members.connect(&"localhost:1#bb".parse().unwrap(), None);
-        assert!(members.connected()[0].member_for < Duration::from_secs(10));
+        assert!(members.summaries("")[0].member_for < Duration::from_secs(10));
     }
 
     #[test]

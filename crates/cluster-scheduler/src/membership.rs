@@ -5,6 +5,7 @@
 //! holder lives. Silence alone is death, and it is measured by the clock of whoever listens: two
 //! machines need not agree about the time. A [`SchedulerList`] reads what came of it.
 
+mod drift;
 mod error;
 mod events;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod list;
 mod lookout;
 mod process;
 mod reach;
+mod served;
 mod sightings;
 mod times;
 
@@ -37,8 +39,9 @@ use lookout::Lookout;
 use times::Times;
 
 pub use error::MembershipError;
-pub use events::{Access, MembershipEvents};
+pub use events::{Access, Departure, MembershipEvents};
 pub use list::{SchedulerList, SchedulerSummary};
+pub use served::ServedApp;
 pub use times::{DEFAULT_MEMBER_TTL, MIN_MEMBER_TTL};
 
 pub(crate) use process::ProcessMark;
@@ -51,6 +54,8 @@ pub struct MembershipOptions {
     pub http_address: Option<String>,
     /// The version of its program.
     pub version: String,
+    /// The digest of the application that it serves at first.
+    pub app_digest: String,
     /// How long it may be silent before the others take it for dead, after a grace; at least
     /// [`MIN_MEMBER_TTL`].
     pub ttl: Duration,
@@ -67,10 +72,12 @@ pub struct Membership {
     seen: watch::Sender<Seen>,
 }
 
-/// What stays the same for as long as the process runs.
+/// What a scheduler is to the others.
 #[derive(Clone)]
 struct Own {
     entry: Arc<SchedulerEntry>,
+    /// What changes about the entry, in it as it was at the start.
+    served: ServedApp,
     times: Times,
     events: Arc<dyn MembershipEvents>,
 }
@@ -94,6 +101,7 @@ impl Membership {
             started_at_ms: unix_ms(SystemTime::now()),
             ttl_ms: unix_span_ms(times.ttl()),
             build_version: options.version,
+            app_digest: Some(options.app_digest.clone()),
             labels: BTreeMap::new(),
             process: process.ok().flatten(),
             other: serde_json::Map::new(),
@@ -101,10 +109,16 @@ impl Membership {
         let seen = watch::Sender::new(Seen::alone(&entry));
         let own = Own {
             entry: Arc::new(entry),
+            served: ServedApp::new(&options.app_digest),
             times,
             events: options.events,
         };
         Ok(Self { own, state, seen })
+    }
+
+    /// Where it is noted that this scheduler serves another application.
+    pub fn served_app(&self) -> ServedApp {
+        self.own.served.clone()
     }
 
     /// The list of the schedulers, which follows this membership.
@@ -161,6 +175,16 @@ impl Membership {
             Ok(Ok(())) => self.own.events.left(),
             Ok(Err(error)) => self.own.events.not_left(&error),
             Err(_) => self.own.events.not_left(&MembershipError::LeaveTimeout),
+        }
+    }
+}
+
+impl Own {
+    /// The entry as it should be now.
+    fn entry_now(&self) -> SchedulerEntry {
+        SchedulerEntry {
+            app_digest: Some(self.served.now()),
+            ..SchedulerEntry::clone(&self.entry)
         }
     }
 }

@@ -61,15 +61,15 @@ impl ClusterServiceState {
 
     async fn metrics_of_executors(&self) -> Vec<NodeMetrics> {
         let connected = self.members.connected().into_iter();
-        let asked = connected.enumerate().map(|(position, member)| async move {
+        let asked = connected.enumerate().map(|(position, node_id)| async move {
             let otlp = if position < EXECUTOR_LIMIT {
-                self.metrics_requests.ask(&self.streams, &member.id).await
+                self.metrics_requests.ask(&self.streams, &node_id).await
             } else {
                 let text = format!("only {EXECUTOR_LIMIT} executors are asked");
                 Err(Missing::new(Reason::LeftOut, &text))
             };
             NodeMetrics {
-                node_id: member.id,
+                node_id,
                 role: Role::Executor,
                 otlp,
             }

@@ -135,9 +135,16 @@ impl Scheduler {
         self.state.ready_count()
     }
 
-    /// The executors whose control stream is open.
-    pub fn executors(&self) -> Vec<MemberSummary> {
-        self.members.connected()
+    /// The executors whose control stream is open, for whoever plans queries over the application
+    /// with the digest `served`.
+    pub fn executors(&self, served: &str) -> Vec<MemberSummary> {
+        self.members.summaries(served)
+    }
+
+    /// The digest of the application that executors are to open, which queries are planned over
+    /// once they have it.
+    pub fn offered_app(&self) -> String {
+        self.state.app.borrow().digest().to_owned()
     }
 
     /// The metrics of the other schedulers and of the executors of this one, within two seconds.

@@ -26,7 +26,7 @@ mod memory_store;
 #[cfg(test)]
 mod stores_agree;
 
-pub(crate) use change::{Joined, join, remove};
+pub(crate) use change::{Joined, join, remove, serve};
 pub(crate) use cluster::ClusterState;
 pub(crate) use config::open;
 pub(crate) use document::{

@@ -45,9 +45,10 @@ pub use crate::connections::SHUTDOWN_GRACE;
 pub use crate::error::ServeError;
 pub use crate::flight::serve_flight;
 pub use crate::http::{
-    AppDescription, BoundListener, HttpState, MAX_MEMBERS, MAX_UNAVAILABLE, Member,
-    MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness,
-    ReadyState, RootCertificate, SchedulerConnection, Security, Unavailable, serve_http,
+    AppDescription, AppFault, BoundListener, ExecutorFault, HttpState, MAX_FAULTS, MAX_MEMBERS,
+    MAX_UNAVAILABLE, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole,
+    OwnCertificate, Readiness, ReadyState, RootCertificate, SchedulerConnection, Security,
+    Unavailable, serve_http,
 };
 pub use crate::metrics::{
     ClusterMetrics, MetricsState, NodeSample, OwnCluster, ResourceAttributes, export_metrics,

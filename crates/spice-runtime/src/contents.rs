@@ -27,6 +27,8 @@ pub struct UnavailableTable {
     pub kind: TableKind,
     /// Where its data is; `None` for a view.
     pub source: Option<Source>,
-    /// Why it could not be opened last, which names the dataset.
+    /// Why it could not be opened last, which names the dataset. Whoever asks may read it.
     pub reason: String,
+    /// The same for the log, with what went wrong in a store of secrets.
+    pub(crate) told: String,
 }

@@ -219,6 +219,26 @@ impl OpenFault {
     }
 }
 
+/// Why a table is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reason {
+    /// For whoever asks, strangers too: of a store of secrets nothing that went wrong in it.
+    pub(crate) shown: String,
+    /// All of it, for the log.
+    pub(crate) told: String,
+}
+
+impl Reason {
+    pub(crate) fn of(fault: &OpenFault) -> Self {
+        let told = with_causes(fault);
+        let shown = match fault {
+            OpenFault::Secret { source, .. } => format!("{fault}: {source}"),
+            _ => told.clone(),
+        };
+        Self { shown, told }
+    }
+}
+
 fn lines(faults: &[OpenFault]) -> String {
     let lines: Vec<String> = faults.iter().map(with_causes).collect();
     lines.join("\n")

@@ -13,7 +13,7 @@ use futures::{StreamExt as _, stream};
 use spicepod::{App, Dataset, Source, TableName, View};
 
 use crate::contents::{Contents, UnavailableTable};
-use crate::open_error::{OpenError, OpenFault, with_causes};
+use crate::open_error::{OpenError, OpenFault, Reason};
 use crate::opened::{Access, OpenDataset};
 use crate::placement::{Placement, placement};
 use crate::postgres::PostgresTable;
@@ -72,7 +72,7 @@ impl Opening {
     ) -> views::Made {
         let views: Vec<&View> = self.app.views().iter().filter(|it| wanted(it)).collect();
         let failed = failed.iter();
-        let missing = failed.map(|(name, fault)| (place(name), with_causes(fault)));
+        let missing = failed.map(|(name, fault)| (place(name), Reason::of(fault)));
         views::create(&self.context, &views, missing.collect()).await
     }
 
@@ -80,7 +80,7 @@ impl Opening {
     async fn contents(
         &self,
         datasets: Vec<OpenDataset>,
-        missing: &BTreeMap<Place, String>,
+        missing: &BTreeMap<Place, Reason>,
     ) -> Result<Contents, OpenError> {
         let mut contents = Contents {
             datasets,
@@ -93,7 +93,8 @@ impl Opening {
                     name: name.clone(),
                     kind,
                     source: source.cloned(),
-                    reason: reason.clone(),
+                    reason: reason.shown.clone(),
+                    told: reason.told.clone(),
                 }),
                 None => {
                     let entry = self.entry(name, kind, source).await;

@@ -63,10 +63,7 @@ fn tell(before: &[UnavailableTable], now: &[UnavailableTable]) {
     let news = now.iter().filter(|table| !before.contains(table));
     let mut by_reason: BTreeMap<&str, Vec<&TableName>> = BTreeMap::new();
     for table in news {
-        by_reason
-            .entry(&table.reason)
-            .or_default()
-            .push(&table.name);
+        by_reason.entry(&table.told).or_default().push(&table.name);
     }
     for (reason, tables) in by_reason {
         let tables = joined(&tables);

@@ -11,7 +11,7 @@ use datafusion::sql::parser::Statement;
 use spicepod::{DEFAULT_SCHEMA, TableName, View};
 
 use crate::engine::read_only_plan;
-use crate::open_error::{OpenFault, with_causes};
+use crate::open_error::{OpenFault, Reason};
 use crate::query_error::QueryError;
 use crate::session::CATALOG;
 
@@ -23,7 +23,7 @@ pub(crate) struct Made {
     /// What is wrong with views themselves.
     pub(crate) faults: Vec<OpenFault>,
     /// Tables that are not there, with the reason.
-    pub(crate) missing: BTreeMap<Place, String>,
+    pub(crate) missing: BTreeMap<Place, Reason>,
 }
 
 /// Create every view that can be created. `missing` holds the datasets that could not be opened:
@@ -31,7 +31,7 @@ pub(crate) struct Made {
 pub(crate) async fn create(
     context: &SessionContext,
     views: &[&View],
-    missing: BTreeMap<Place, String>,
+    missing: BTreeMap<Place, Reason>,
 ) -> Made {
     let mut plan = Order {
         waiting: BTreeMap::new(),
@@ -65,7 +65,7 @@ pub(crate) fn reference(name: &TableName) -> TableReference {
 /// Views that wait, each with the tables it uses.
 struct Order<'a> {
     waiting: BTreeMap<Place, (&'a View, BTreeSet<Place>)>,
-    missing: BTreeMap<Place, String>,
+    missing: BTreeMap<Place, Reason>,
     faults: Vec<OpenFault>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Order<'a> {
     }
 
     fn fail(&mut self, view: &View, fault: OpenFault) {
-        self.missing.insert(place(view.name()), with_causes(&fault));
+        self.missing.insert(place(view.name()), Reason::of(&fault));
         self.faults.push(fault);
     }
 
@@ -94,9 +94,9 @@ impl<'a> Order<'a> {
         let fault = OpenFault::ViewCycle {
             views: names.clone().cloned().collect(),
         };
-        let told = with_causes(&fault);
+        let reason = Reason::of(&fault);
         self.missing
-            .extend(names.map(|name| (place(name), told.clone())));
+            .extend(names.map(|name| (place(name), reason.clone())));
         self.faults.push(fault);
     }
 
@@ -121,7 +121,7 @@ impl<'a> Order<'a> {
     }
 
     fn drop_dependents_of_missing(&mut self) {
-        let reason = |uses: &BTreeSet<Place>, missing: &BTreeMap<Place, String>| {
+        let reason = |uses: &BTreeSet<Place>, missing: &BTreeMap<Place, Reason>| {
             uses.iter().find_map(|used| missing.get(used).cloned())
         };
         loop {

@@ -14,12 +14,13 @@ use std::time::Instant;
 
 use anyhow::Context;
 use cluster_proto::NodeId;
-use cluster_scheduler::Scheduler;
 use cluster_tls::tonic::NodeTransport;
 use cluster_tls::{AcceptLimits, DialLimits};
 use prometheus_client::registry::Registry;
 use public_api::NodeRole;
-use spice_runtime::{KubernetesApi, LocalSecrets, RuntimeOptions, RuntimeWriter};
+use spice_runtime::{
+    CurrentRuntime, KubernetesApi, LocalSecrets, RuntimeOptions, RuntimeWriter, publish,
+};
 use spicepod::App;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,7 @@ use crate::config::{Decided, InternalConfig, NodeConfig, RoleConfig, SecurityCon
 use crate::faults::{Faults, chain};
 use crate::info::{OwnInfo, Protection};
 use crate::listeners::{self, Listeners, local_address};
-use crate::manifest::{Adoption, Manifest, ManifestWatch, Opening};
+use crate::manifest::{Adoption, InCluster, Manifest, ManifestWatch, Opening};
 use crate::material::{self, Identity, Material};
 use crate::metrics::Metrics;
 use crate::observers::Observer;
@@ -216,6 +217,13 @@ impl Node {
         }
     }
 
+    /// Opens the application that this node starts with.
+    async fn open(&self, app: &App) -> anyhow::Result<(RuntimeWriter, CurrentRuntime)> {
+        let runtime = self.opening().open(app).await.map_err(described)?;
+        self.observer.manifest_opened(app);
+        Ok(publish(Arc::new(runtime)))
+    }
+
     /// How this node opens an application, the first one and every later one.
     fn opening(&self) -> Opening {
         Opening {
@@ -229,12 +237,12 @@ impl Node {
         &self,
         (app, manifest): (&App, Manifest),
         runtime: RuntimeWriter,
-        scheduler: Option<Scheduler>,
+        cluster: Option<InCluster>,
     ) -> anyhow::Result<()> {
         let adoption = Adoption {
             opening: self.opening(),
             runtime,
-            scheduler,
+            cluster,
         };
         let observer = self.observer.clone();
         let watch = ManifestWatch::new(manifest, app, adoption, observer);

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use cluster_executor::{LinkState, SchedulerLink, SchedulerLinks};
 use cluster_proto::NodeId;
-use cluster_scheduler::{MemberSummary, Scheduler, SchedulerSummary};
+use cluster_scheduler::{AppFailure, MemberSummary, Scheduler, SchedulerSummary};
 use cluster_tls::{Credentials, PeerIdentity};
 use public_api::{
-    AppDescription, BoundListener, MAX_MEMBERS, MAX_UNAVAILABLE, Member, MemberCertificate,
-    MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate, RootCertificate,
-    SchedulerConnection, Security, Unavailable,
+    AppDescription, AppFault, BoundListener, ExecutorFault, MAX_FAULTS, MAX_MEMBERS,
+    MAX_UNAVAILABLE, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole,
+    OwnCertificate, RootCertificate, SchedulerConnection, Security, Unavailable,
 };
 use spice_runtime::{CurrentRuntime, Runtime};
 
@@ -55,28 +55,29 @@ impl NodeInfo for OwnInfo {
             uptime: self.started.elapsed(),
             security: self.protection.describe(),
             listeners: self.listeners.clone(),
-            app: self.tables().map(|tables| AppDescription {
-                digest: tables.app_digest().to_owned(),
-                rejected: self.rejected_manifest.fault(),
-                unavailable: unavailable(&tables),
-            }),
+            app: self.served().map(|served| self.app(served)),
             schedulers: self.links.get().map(schedulers),
         }
     }
 
     fn members(&self) -> Option<MemberList> {
-        let (peers, executors) = match (self.role, &self.scheduler) {
-            (NodeRole::Executor, _) => return None,
-            (_, Some(scheduler)) => (scheduler.peers(), scheduler.executors()),
-            (_, None) => (vec![], vec![]),
-        };
-        let total = 1 + peers.len() + executors.len();
-        let others = peers.iter().map(peer).chain(executors.iter().map(executor));
-        let nodes = std::iter::once(self.myself()).chain(others);
-        Some(MemberList {
-            nodes: nodes.take(MAX_MEMBERS).collect(),
-            total,
-        })
+        if self.role == NodeRole::Executor {
+            return None;
+        }
+        let mut nodes = vec![self.myself()];
+        if let Some(scheduler) = &self.scheduler {
+            let served = self.served().unwrap_or_default();
+            nodes.extend(scheduler.peers().iter().map(peer));
+            let executors = scheduler.executors(&served);
+            nodes.extend(executors.into_iter().map(|it| self.executor(it, scheduler)));
+            for node in nodes.iter_mut().skip(1) {
+                let theirs = node.app_digest.as_ref();
+                node.app_differs = theirs.is_some_and(|theirs| *theirs != served);
+            }
+        }
+        let total = nodes.len();
+        nodes.truncate(MAX_MEMBERS);
+        Some(MemberList { nodes, total })
     }
 
     fn tables(&self) -> Option<Arc<Runtime>> {
@@ -85,6 +86,65 @@ impl NodeInfo for OwnInfo {
 }
 
 impl OwnInfo {
+    /// The digest of the application that this node has.
+    fn served(&self) -> Option<String> {
+        self.tables().map(|tables| tables.app_digest().to_owned())
+    }
+
+    fn app(&self, digest: String) -> AppDescription {
+        let rejected = self.rejected_manifest.fault();
+        AppDescription {
+            not_opened_by: self.not_opened_by(&digest),
+            unavailable: self.tables().map_or_else(Vec::new, |it| unavailable(&it)),
+            digest,
+            rejected: rejected.as_ref().map(|rejected| rejected.code),
+            rejected_reason: rejected.and_then(|rejected| rejected.reason),
+        }
+    }
+
+    fn not_opened_by(&self, served: &str) -> Vec<ExecutorFault> {
+        let Some(scheduler) = &self.scheduler else {
+            return vec![];
+        };
+        let executors = scheduler.executors(served).into_iter();
+        let faults = executors.filter_map(|executor| {
+            let fault = self.fault(executor.app_failure, scheduler)?;
+            let address = executor.id.to_string();
+            Some(ExecutorFault { address, fault })
+        });
+        faults.take(MAX_FAULTS).collect()
+    }
+
+    /// What an executor could not open, where that matters: it is to have it, or nobody can and the
+    /// spicepod is rejected for that.
+    fn fault(&self, failure: Option<AppFailure>, scheduler: &Scheduler) -> Option<AppFault> {
+        let AppFailure { digest, reason } = failure?;
+        let rejected = self.rejected_manifest.fault().is_some();
+        let matters = rejected || digest == scheduler.offered_app();
+        matters.then_some(AppFault { digest, reason })
+    }
+
+    /// An executor, as it proved to be and as it says.
+    fn executor(&self, summary: MemberSummary, scheduler: &Scheduler) -> Member {
+        // Its first statistics say how many slots it has, and no executor has none.
+        let reported = summary.task_slots > 0;
+        Member {
+            address: Some(summary.id.to_string()),
+            role: NodeRole::Executor,
+            version: summary.version,
+            member_for: Some(summary.member_for),
+            last_seen: Some(summary.last_seen),
+            task_slots: reported.then_some(summary.task_slots),
+            tasks_active: reported.then_some(summary.tasks_active),
+            tasks_total: reported.then_some(summary.tasks_total),
+            app_digest: summary.app_digest,
+            app_differs: false,
+            app_fault: self.fault(summary.app_failure, scheduler),
+            draining: summary.draining,
+            certificate: summary.peer.as_deref().map(certificate),
+        }
+    }
+
     /// This node in its own list: it has no connection to itself that could say more.
     fn myself(&self) -> Member {
         let certificate = match &self.protection {
@@ -102,7 +162,9 @@ impl OwnInfo {
             task_slots: None,
             tasks_active: None,
             tasks_total: None,
-            app_digest: self.tables().map(|it| it.app_digest().to_owned()),
+            app_digest: self.served(),
+            app_differs: false,
+            app_fault: None,
             draining: false,
             certificate,
         }
@@ -125,7 +187,7 @@ impl Protection {
                     certificate: OwnCertificate {
                         certificate: certificate(snapshot.own()),
                         revoked: snapshot.own_revocation().is_some(),
-                        rejected: rejected.fault(),
+                        rejected: rejected.fault().map(|rejected| rejected.code),
                     },
                     roots: roots.collect(),
                 }
@@ -156,6 +218,7 @@ fn schedulers(links: &SchedulerLinks) -> Vec<SchedulerConnection> {
             connected: reason.is_none(),
             lasting: link.lasting,
             reason,
+            app_fault: link.app_fault,
         }
     };
     links.list().into_iter().map(shown).collect()
@@ -167,33 +230,17 @@ fn peer(summary: &SchedulerSummary) -> Member {
     Member {
         address: Some(summary.id.to_string()),
         role: NodeRole::Scheduler,
-        version: Some(summary.version.clone()),
+        version: summary.version.clone(),
         member_for: None,
         last_seen: summary.last_seen,
         task_slots: None,
         tasks_active: None,
         tasks_total: None,
-        app_digest: None,
+        app_digest: summary.app_digest.clone(),
+        app_differs: false,
+        app_fault: None,
         draining: false,
         certificate: None,
-    }
-}
-
-fn executor(summary: &MemberSummary) -> Member {
-    // Its first statistics say how many slots it has, and no executor has none.
-    let reported = summary.task_slots > 0;
-    Member {
-        address: Some(summary.id.to_string()),
-        role: NodeRole::Executor,
-        version: None,
-        member_for: Some(summary.member_for),
-        last_seen: Some(summary.last_seen),
-        task_slots: reported.then_some(summary.task_slots),
-        tasks_active: reported.then_some(summary.tasks_active),
-        tasks_total: reported.then_some(summary.tasks_total),
-        app_digest: summary.app_digest.clone(),
-        draining: summary.draining,
-        certificate: summary.peer.as_deref().map(certificate),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod memory;
+mod shown;
 mod watch;
 
 use std::path::Path;
@@ -10,7 +11,7 @@ use spicepod::{App, LoadError, ManifestText};
 
 use crate::config::ManifestPath;
 
-pub(crate) use adoption::{Adoption, Opening};
+pub(crate) use adoption::{Adoption, InCluster, Opening};
 pub(crate) use watch::ManifestWatch;
 
 /// Where the spicepod is, and what it said when it was last taken over.

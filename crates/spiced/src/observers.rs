@@ -13,14 +13,16 @@ use std::sync::Arc;
 
 use cluster_executor::{ExecutorEvents, TaskReport};
 use cluster_proto::NodeId;
-use cluster_scheduler::{CommandEnd, CommandKind, Missing, SchedulerEvents, SecretAnswer};
+use cluster_scheduler::{
+    CommandEnd, CommandKind, ExecutorDeparture, Missing, SchedulerEvents, SecretAnswer,
+};
 
 use crate::audit::{AuditLog, Sink};
 use crate::metrics::{LinkLabels, Metrics, MissingLabels, SecretLabels};
 use denials::{Caller, Denial};
 use repeats::Repeats;
 
-pub(crate) use self::rejected::RejectedFiles;
+pub(crate) use self::rejected::{Rejected, RejectedFiles};
 
 /// Writes and counts everything that a node's rooms report.
 #[derive(Debug)]
@@ -72,13 +74,21 @@ impl SchedulerEvents for Observer {
         tracing::info!(executor = %id, connected, "executor connected");
     }
 
-    fn executor_disconnected(&self, id: &NodeId, connected: usize) {
+    fn executor_disconnected(&self, id: &NodeId, connected: usize, reason: &str) {
         self.show_connected(connected);
-        tracing::info!(executor = %id, connected, "executor disconnected");
+        tracing::info!(executor = %id, connected, reason, "executor disconnected");
     }
 
-    fn executor_left(&self, id: &NodeId, reason: &str) {
-        tracing::info!(executor = %id, reason, "executor left");
+    fn executor_left(&self, id: &NodeId, departure: ExecutorDeparture<'_>) {
+        let reason = departure.reason();
+        match departure {
+            ExecutorDeparture::Lost => {
+                tracing::warn!(executor = %id, reason, "executor left");
+            }
+            ExecutorDeparture::Announced(_) | ExecutorDeparture::Restarted => {
+                tracing::info!(executor = %id, reason, "executor left");
+            }
+        }
     }
 
     fn secret_answered(&self, answer: &SecretAnswer<'_>) {

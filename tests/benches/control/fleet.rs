@@ -157,6 +157,7 @@ fn report(id: &str, message: Report) -> pb::ExecutorControlMessage {
         executor_id: id.to_owned(),
         message: Some(message),
         instance_id: String::new(),
+        build_version: String::new(),
     }
 }
 

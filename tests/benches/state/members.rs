@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use cluster_proto::NodeId;
 use cluster_scheduler::{
-    Access, MIN_MEMBER_TTL, Membership, MembershipEvents, MembershipOptions, StateLocation,
+    Access, Departure, MIN_MEMBER_TTL, Membership, MembershipEvents, MembershipOptions,
+    StateLocation,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -65,6 +66,7 @@ async fn member(
         node_id: NodeId::new("localhost", u16::try_from(number)?)?,
         http_address: None,
         version: "1".to_owned(),
+        app_digest: "0".repeat(64),
         ttl,
         location,
         events: Arc::new(Durations { access, sender }),
@@ -85,7 +87,10 @@ impl MembershipEvents for Durations {
     fn left(&self) {}
     fn not_left(&self, _: &(dyn Error + 'static)) {}
     fn scheduler_joined(&self, _: &NodeId, _: usize) {}
-    fn scheduler_left(&self, _: &NodeId, _: usize) {}
+    fn scheduler_restarted(&self, _: &NodeId) {}
+    fn scheduler_left(&self, _: &NodeId, _: usize, _: Departure) {}
+    fn app_differs(&self, _: &NodeId, _: &str, _: &str) {}
+    fn app_agrees(&self, _: &NodeId, _: &str) {}
     fn state_failed(&self, _: Access, _: &(dyn Error + 'static)) {}
     fn state_recovered(&self, _: Access, _: Duration) {}
     fn state_reached(&self, access: Access, took: Duration) {

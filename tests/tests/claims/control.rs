@@ -6,4 +6,5 @@ mod commands;
 mod leaving;
 mod peer;
 mod scripted;
+mod shown;
 mod tasks;

@@ -1,6 +1,7 @@
 //! Several schedulers over one shared state: who sees whom, who holds an id, and what happens when
 //! a process is killed or stopped, or the state is away.
 
+mod drift;
 mod ids;
 mod objects;
 mod others;
@@ -59,11 +60,16 @@ impl Cluster {
 
     /// How a scheduler of this name is started.
     fn launch(&self, name: &str, place: Place) -> Result<Launch> {
+        self.launch_with(self.fixture.manifest(), name, place)
+    }
+
+    /// The same with a spicepod of its own.
+    fn launch_with(&self, manifest: PathBuf, name: &str, place: Place) -> Result<Launch> {
         let names = [name, "localhost", "127.0.0.1", "127.0.0.2"];
         let leaf = Leaf::new(name).with_role(Role::Scheduler).with_names(names);
         let arguments = NodeArguments {
             role: Role::Scheduler,
-            manifest: Some(self.fixture.manifest()),
+            manifest: Some(manifest),
             host: "localhost".to_owned(),
             bind: place.address,
             protection: Protection::Mutual(self.fixture.pki().write(name, &leaf)?),

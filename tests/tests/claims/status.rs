@@ -174,11 +174,57 @@ async fn an_executor_that_waits_for_its_scheduler_is_not_ready_and_says_so() -> 
     ensure!(ended.code == Some(1), "{ended:?}");
     let status: Value = serde_json::from_str(&ended.stdout)?;
     ensure!(status["ready"] == false, "{status}");
+    let seed = silent.local_addr()?.to_string();
+    let none = format!("no scheduler is connected ({seed}: not reached yet)");
     let reasons = &status["not_ready_reasons"];
-    ensure!(*reasons == json!(["this node is starting"]), "{status}");
+    ensure!(
+        *reasons == json!(["this node is starting", none]),
+        "{status}"
+    );
+    let shown = &status["schedulers"][0];
+    ensure!(
+        shown["address"] == seed && shown["connected"] == false,
+        "{status}"
+    );
+    let reply = http_get(address, "/v1/ready").await?;
+    let brief = "not ready: this node is starting (and 1 more: ask with verbose=true)";
+    ensure!(reply.status == 503 && reply.body == brief, "{reply:?}");
+    let reply = http_get(address, "/v1/ready?verbose=true").await?;
+    let all = format!("not ready\n- this node is starting\n- {none}");
+    ensure!(reply.status == 503 && reply.body == all, "{reply:?}");
+    let shown = command::spice_at(address, &["status"]).await?;
+    let line = format!("! not {seed}, for ");
+    ensure!(shown.stdout.contains(&line), "{shown:?}");
+    ensure!(shown.stdout.contains(": not reached yet\n"), "{shown:?}");
     let ended = command::spice_at(address, &["datasets"]).await?;
     ensure!(ended.code == Some(1), "{ended:?}");
     ensure!(ended.stderr.contains("has not opened"), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_executor_that_reaches_no_scheduler_shows_the_last_error_of_each() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let leaf = Leaf::new("executor1").with_role(Role::Executor);
+    // It was free a moment ago, and nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
+    let paths = fixture.pki().write("executor1", &leaf)?;
+    let arguments = fixture.executor_with(paths, port);
+    let executor = Node::spawn(fixture.launch(&arguments, &[]))?;
+    let http =
+        |line: &LogLine| line.message() == "listening" && line.field("listener") == Some("http");
+    let line = executor.log().wait_for(http, PATIENCE).await?;
+    let address: SocketAddr = line.field("address").context("no address")?.parse()?;
+    let failed = |line: &LogLine| line.message() == "scheduler not reached, trying on";
+    let line = executor.log().wait_for(failed, PATIENCE).await?;
+    let error = line.field("error").context("no error")?;
+    let reply = http_get(address, "/v1/status").await?;
+    let status: Value = serde_json::from_str(&reply.body)?;
+    let shown = &status["schedulers"][0];
+    ensure!(shown["reason"] == error, "{status}, not {error}");
+    ensure!(error.contains("refused"), "{error}");
     Ok(())
 }
 

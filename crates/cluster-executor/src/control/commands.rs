@@ -13,6 +13,7 @@ use crate::apps::{AdoptError, OpenApps};
 use crate::backoff::Backoff;
 use crate::boot::chain;
 use crate::engine::Worker;
+use crate::links::LinkWatch;
 use crate::metrics::{self, MetricsSource};
 use pb::executor_control_message::Message as Report;
 use pb::scheduler_control_message::Message as Command;
@@ -21,6 +22,7 @@ use pb::scheduler_control_message::Message as Command;
 /// is sent again is known again.
 pub(super) struct Commands {
     scheduler: NodeAddress,
+    watch: LinkWatch,
     engine: Worker,
     apps: Arc<OpenApps>,
     metrics: Arc<dyn MetricsSource>,
@@ -34,8 +36,8 @@ pub(super) struct Commands {
 struct Wanted {
     digest: String,
     request_id: String,
-    /// Whether the scheduler was told that it failed; further tries are our own.
-    told: bool,
+    /// Why it could not be opened last, which the scheduler is told once; further tries are our own.
+    error: Option<String>,
     backoff: Backoff,
 }
 
@@ -47,13 +49,14 @@ struct Opening {
 
 impl Commands {
     pub(super) fn new(
-        scheduler: NodeAddress,
+        watch: LinkWatch,
         engine: Worker,
         apps: Arc<OpenApps>,
         metrics: Arc<dyn MetricsSource>,
     ) -> Self {
         Self {
-            scheduler,
+            scheduler: watch.scheduler().clone(),
+            watch,
             engine,
             apps,
             metrics,
@@ -114,7 +117,7 @@ impl Commands {
         // A stream that broke while the definition is being opened asks for it anew.
         if let Some(wanted) = &mut self.wanted
             && wanted.digest == digest
-            && !wanted.told
+            && wanted.error.is_none()
         {
             wanted.request_id = request_id;
             return vec![];
@@ -123,7 +126,7 @@ impl Commands {
         self.wanted = Some(Wanted {
             digest: digest.clone(),
             request_id,
-            told: false,
+            error: None,
             backoff: Backoff::default(),
         });
         self.open(digest, Duration::ZERO);
@@ -141,10 +144,11 @@ impl Commands {
 
     /// What is open goes first: the scheduler goes by that, and stops waiting at the answer.
     fn opened(&mut self, asked: &str, open: String) -> Vec<Report> {
-        tracing::debug!(scheduler = %self.scheduler, digest = open, "application definition in use");
+        tracing::info!(scheduler = %self.scheduler, digest = open, "application definition in use");
+        self.watch.app_opened();
         let mut reports = vec![loaded(open)];
         if let Some(wanted) = self.wanted.take_if(|wanted| wanted.digest == asked)
-            && !wanted.told
+            && wanted.error.is_none()
         {
             reports.extend(self.answer(&wanted.request_id, ""));
         }
@@ -153,22 +157,23 @@ impl Commands {
 
     /// The scheduler is told once; what is missing here may come, so it is tried again.
     fn not_opened(&mut self, asked: &str, error: &AdoptError) -> Vec<Report> {
-        let error = chain(error);
-        tracing::warn!(
-            scheduler = %self.scheduler, digest = asked, error,
-            "application definition not opened, trying on"
-        );
         let Some(wanted) = self.wanted.as_mut().filter(|it| it.digest == asked) else {
             return vec![];
         };
-        let (wait, told) = (wanted.backoff.next(), wanted.told);
+        let (error, wait) = (chain(error), wanted.backoff.next());
         let request_id = wanted.request_id.clone();
-        wanted.told = true;
-        self.open(asked.to_owned(), wait);
-        if told {
-            vec![]
+        let before = wanted.error.replace(error.clone());
+        let scheduler = &self.scheduler;
+        if before.as_ref() == Some(&error) {
+            tracing::debug!(%scheduler, digest = asked, error, "application definition still not opened");
         } else {
-            self.answer(&request_id, &error)
+            tracing::warn!(%scheduler, digest = asked, error, "application definition not opened, trying on");
+        }
+        self.watch.app_not_opened(&error);
+        self.open(asked.to_owned(), wait);
+        match before {
+            Some(_) => vec![],
+            None => self.answer(&request_id, &error),
         }
     }
 

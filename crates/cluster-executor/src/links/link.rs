@@ -111,6 +111,7 @@ impl Link {
             channel: channel.clone(),
             transport: self.parts.transport.clone(),
             run,
+            version: self.parts.version.clone(),
             engine: worker.clone(),
             apps: self.parts.apps.clone(),
             metrics: self.parts.metrics.clone(),
@@ -150,6 +151,11 @@ pub(crate) struct LinkWatch {
 }
 
 impl LinkWatch {
+    /// Where the scheduler is dialled.
+    pub(crate) fn scheduler(&self) -> &NodeAddress {
+        &self.scheduler
+    }
+
     /// Makes sure, before a control stream is opened again, that the process which answers is the
     /// one that gave out the tasks that run here; ends the link's present run where it is not.
     pub(crate) async fn confirm(&self, channel: &NodeChannel) -> Result<(), Status> {
@@ -165,12 +171,30 @@ impl LinkWatch {
         Err(Status::aborted("the scheduler has been restarted"))
     }
 
+    /// Whether another process has come to answer for the scheduler.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
     pub(crate) fn connected(&self) {
         self.links.set(&self.scheduler, LinkState::Connected);
     }
 
     pub(crate) fn down(&self, reason: &str) {
         self.links.down(&self.scheduler, reason);
+    }
+
+    /// Notes that the application of the scheduler is open.
+    pub(crate) fn app_opened(&self) {
+        self.links
+            .change(|table, _| table.set_app_fault(&self.scheduler, None));
+    }
+
+    /// Notes why the application of the scheduler is not open.
+    pub(crate) fn app_not_opened(&self, reason: &str) {
+        let reason = printable(reason);
+        self.links
+            .change(|table, _| table.set_app_fault(&self.scheduler, Some(reason)));
     }
 }
 

@@ -34,6 +34,8 @@ struct Entry {
     named: Instant,
     /// What it was reached by last.
     channel: Option<NodeChannel>,
+    /// Why the application that it gives is not open here.
+    app_fault: Option<String>,
     stop: CancellationToken,
 }
 
@@ -144,6 +146,7 @@ impl Table {
                     since: now,
                     named: now,
                     channel: None,
+                    app_fault: None,
                     stop,
                 };
                 self.links.insert(member.clone(), entry);
@@ -183,11 +186,24 @@ impl Table {
         entry.state = state;
     }
 
-    /// Notes by which channel a scheduler was reached.
+    /// Notes by which channel a scheduler was reached; the run begins that asks for its application
+    /// anew.
     pub(super) fn reached(&mut self, scheduler: &NodeAddress, channel: NodeChannel) {
         if let Some(entry) = self.links.get_mut(scheduler) {
             entry.channel = Some(channel);
+            entry.app_fault = None;
         }
+    }
+
+    /// Notes why the application of a scheduler is not open here; nothing where it is.
+    pub(super) fn set_app_fault(&mut self, scheduler: &NodeAddress, fault: Option<String>) {
+        if let Some(entry) = self.links.get_mut(scheduler) {
+            entry.app_fault = fault;
+        }
+    }
+
+    pub(super) fn seeds(&self) -> impl Iterator<Item = &NodeAddress> {
+        self.seeds.iter().map(|seed| &seed.address)
     }
 
     /// How many schedulers are connected, and how many are not.
@@ -203,6 +219,7 @@ impl Table {
             address: address.clone(),
             state: entry.state.clone(),
             lasting: now.duration_since(entry.since),
+            app_fault: entry.app_fault.clone(),
         };
         let mut list: Vec<SchedulerLink> = self.links.iter().map(link).collect();
         for seed in &self.seeds {
@@ -213,6 +230,7 @@ impl Table {
                         reason: fault.clone(),
                     },
                     lasting: now.duration_since(seed.since),
+                    app_fault: None,
                 });
             }
         }
@@ -269,7 +287,7 @@ pub(super) const SCHEDULERS_MAX: usize = 64;
 /// comes back by being named.
 const FORGET_AFTER: Duration = Duration::from_secs(30);
 
-const NOT_YET: &str = "not connected yet";
+const NOT_YET: &str = "not reached yet";
 
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,9 @@ pub struct ExecutorControlMessage {
     /// is another executor to whoever waits for the tasks of the one before.
     #[prost(string, tag = "103")]
     pub instance_id: ::prost::alloc::string::String,
+    /// Of the executor's program, in the first message of a stream; for people who look.
+    #[prost(string, tag = "105")]
+    pub build_version: ::prost::alloc::string::String,
     #[prost(
         oneof = "executor_control_message::Message",
         tags = "2, 3, 4, 100, 101, 102, 104"

@@ -13,8 +13,11 @@ use tonic::{Request, Status, Streaming};
 use super::{ClusterServiceState, Commands, executor_id};
 use crate::authorization::ControlStream;
 use crate::control::{Acknowledged, Closed, Outbox};
+use crate::events::ExecutorDeparture;
+use crate::members::AppFailure;
 use crate::metrics::Answered;
 use crate::status::Refused;
+use crate::told;
 use pb::executor_control_message::Message as Report;
 
 type Reports = Streaming<pb::ExecutorControlMessage>;
@@ -50,10 +53,13 @@ pub(super) async fn serve(
     };
     let outbox = state.streams.open(&run);
     if let Some(earlier) = state.members.connect(&run, permit.peer()) {
-        let reason = "restarted";
+        let departure = ExecutorDeparture::Restarted;
+        let reason = departure.reason();
         state.engine.executor_left(&earlier, reason).await;
-        state.events.executor_left(&id, reason);
+        state.events.executor_left(&id, departure);
     }
+    let version = told::version(&first.build_version);
+    state.members.record_version(&id, version);
     if let Some(digest) = loaded {
         state.executor_loaded(&id, &digest);
     }
@@ -97,6 +103,40 @@ enum End {
     Draining,
     /// We end it, and tell why.
     Refused(Refused),
+}
+
+/// The end of a stream, as it is told.
+struct Ended {
+    /// To whoever reads the log.
+    reason: String,
+    /// To those who wait for tasks, by an executor that leaves.
+    farewell: Option<String>,
+    /// To the executor.
+    refusal: Option<Status>,
+}
+
+impl Ended {
+    fn of(end: End) -> Self {
+        let told = |reason: &str| Self {
+            reason: reason.to_owned(),
+            farewell: None,
+            refusal: None,
+        };
+        match end {
+            End::Announced(farewell) => Self {
+                farewell: Some(farewell),
+                ..told("it leaves")
+            },
+            End::Lost => told("the connection broke"),
+            End::Draining => told("the connection is old, a new one follows"),
+            End::Refused(refused) => {
+                let refusal = Status::from(refused);
+                let mut ended = told(refusal.message());
+                ended.refusal = Some(refusal);
+                ended
+            }
+        }
+    }
 }
 
 const UNASKED: End = End::Refused(Refused::Malformed("nobody asked for this control message"));
@@ -179,7 +219,7 @@ impl Session {
                 Err(refused) => Some(End::Refused(refused)),
             },
             Report::Draining(draining) => {
-                let reason = printable(&draining.reason);
+                let reason = told::reason(&draining.reason);
                 tracing::info!(executor = %self.id, reason, "executor takes no further tasks");
                 self.state.members.drain(&self.id);
                 None
@@ -193,7 +233,7 @@ impl Session {
                 );
                 None
             }
-            Report::Shutdown(shutdown) => Some(End::Announced(printable(&shutdown.reason))),
+            Report::Shutdown(shutdown) => Some(End::Announced(told::reason(&shutdown.reason))),
             Report::Metrics(metrics) => {
                 let answered = self.state.metrics_requests.answered(&self.id, metrics);
                 (answered == Answered::Unasked).then_some(UNASKED)
@@ -205,29 +245,25 @@ impl Session {
         let state = &self.state;
         state.metrics_requests.stream_ended(&self.id, generation);
         let last = state.streams.close(&self.run, generation) == Closed::Last;
+        let ended = Ended::of(end);
         if last {
             let members = &self.state.members;
             members.disconnect(&self.id);
-            self.state
-                .events
-                .executor_disconnected(&self.id, members.connected().len());
+            let connected = members.connected().len();
+            let events = &self.state.events;
+            events.executor_disconnected(&self.id, connected, &ended.reason);
         }
-        let reason = match end {
-            End::Announced(reason) => Some(reason),
-            End::Lost | End::Draining => None,
-            End::Refused(refused) => {
-                // The receiver may be gone with its connection; then nobody needs the text.
-                let _ = sender.try_send(Err(refused.into()));
-                None
-            }
-        };
+        if let Some(refusal) = ended.refusal {
+            // The receiver may be gone with its connection; then nobody needs the text.
+            let _ = sender.try_send(Err(refusal));
+        }
         if !last {
             return;
         }
-        match reason {
+        match ended.farewell {
             // The end of the stream, when `sender` is dropped, tells the executor that its
             // farewell was carried out; nobody needs to wait for the end of a lost stream.
-            Some(reason) => self.leave(&reason).await,
+            Some(reason) => self.leave(ExecutorDeparture::Announced(&reason)).await,
             None => {
                 drop(sender);
                 self.leave_unless_it_returns().await;
@@ -243,33 +279,43 @@ impl Session {
         if shutting_down || self.state.streams.is_open(&self.id) {
             return;
         }
-        self.leave("control stream lost").await;
+        self.leave(ExecutorDeparture::Lost).await;
     }
 
-    async fn leave(self, reason: &str) {
+    async fn leave(self, departure: ExecutorDeparture<'_>) {
+        let reason = departure.reason();
         self.state.engine.executor_left(&self.run, reason).await;
         self.state.members.forget(&self.id);
         self.state.streams.forget(&self.run);
-        self.state.events.executor_left(&self.id, reason);
+        self.state.events.executor_left(&self.id, departure);
     }
 }
 
 impl ClusterServiceState {
     fn executor_loaded(&self, id: &NodeId, digest: &str) {
-        self.members.record_loaded(id, digest);
-        self.events.executor_ready(id, digest, self.ready_count());
+        if !self.members.record_loaded(id, digest) {
+            return;
+        }
+        if digest == self.app().digest() {
+            self.events.executor_ready(id, digest, self.ready_count());
+        } else {
+            // For queries that began with it, or for another scheduler.
+            tracing::debug!(executor = %id, digest, "executor has another application open");
+        }
     }
 
     fn acknowledged(&self, id: &NodeId, ack: &pb::CommandAck) {
-        let error = printable(&ack.error);
+        let error = told::reason(&ack.error);
         let outcome = if error.is_empty() {
             Ok(())
         } else {
             Err(error.as_str())
         };
         let acknowledged = self.streams.acknowledge(id, &ack.request_id, outcome);
-        if let (Acknowledged::App(digest), Err(_)) = (acknowledged, outcome) {
-            self.members.record_failed(id, &digest);
+        if let (Acknowledged::App(digest), Err(reason)) = (acknowledged, outcome) {
+            let reason = reason.to_owned();
+            self.members
+                .record_failed(id, AppFailure { digest, reason });
         }
     }
 }
@@ -281,11 +327,9 @@ fn loaded_digest(loaded: pb::PartitionsLoaded) -> Result<String, Refused> {
             "this scheduler has no partitioned datasets",
         ));
     }
-    let digest = loaded.digest;
-    if digest.len() != DIGEST_DIGITS || !digest.bytes().all(|it| it.is_ascii_hexdigit()) {
-        return Err(Refused::Malformed("a digest has 64 hexadecimal digits"));
-    }
-    Ok(digest)
+    let digest = told::digest(&loaded.digest);
+    let digest = digest.ok_or(Refused::Malformed("a digest has 64 hexadecimal digits"))?;
+    Ok(digest.to_owned())
 }
 
 async fn send(outbox: &mut Outbox, sender: &Sender) {
@@ -308,22 +352,9 @@ async fn next_report(reports: &mut Reports) -> Result<Option<pb::ExecutorControl
     }
 }
 
-/// A peer's text goes to the log: bounded, and without control characters.
-fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(REASON_CHARACTERS)
-        .collect()
-}
-
 /// Three heartbeats missed.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a silent executor keeps its tasks after its stream broke: longer than one
 /// reconnect, short enough that a query survives a killed executor without a long wait.
 const RECONNECT_GRACE: Duration = Duration::from_secs(3);
-
-const REASON_CHARACTERS: usize = 200;
-
-/// SHA-256 in hexadecimal.
-const DIGEST_DIGITS: usize = 64;

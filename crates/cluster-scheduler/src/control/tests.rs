@@ -3,7 +3,7 @@ use std::time::Duration;
 use pb::scheduler_control_message::Message;
 
 use super::*;
-use crate::events::{CommandEnd, CommandKind, SecretAnswer};
+use crate::events::{CommandEnd, CommandKind, ExecutorDeparture, SecretAnswer};
 use crate::peers::Missing;
 
 /// Nobody is told of anything.
@@ -11,8 +11,8 @@ struct Silent;
 
 impl SchedulerEvents for Silent {
     fn executor_connected(&self, _: &NodeId, _: usize) {}
-    fn executor_disconnected(&self, _: &NodeId, _: usize) {}
-    fn executor_left(&self, _: &NodeId, _: &str) {}
+    fn executor_disconnected(&self, _: &NodeId, _: usize, _: &str) {}
+    fn executor_left(&self, _: &NodeId, _: ExecutorDeparture<'_>) {}
     fn executor_ready(&self, _: &NodeId, _: &str, _: usize) {}
     fn command_ended(&self, _: &NodeId, _: CommandKind, _: CommandEnd) {}
     fn command_failed(&self, _: &NodeId, _: CommandKind, _: &str) {}

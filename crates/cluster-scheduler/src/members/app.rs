@@ -6,7 +6,7 @@ use std::time::Duration;
 use cluster_proto::{ExecutorRun, NodeId};
 use tokio::time::timeout;
 
-use super::Members;
+use super::{AppFailure, Members};
 
 /// What one executor said about the definitions that it has open.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct MemberApp {
     /// Digests, the newest last.
     loaded: VecDeque<String>,
     /// The definition that it could not open, if it was its last word about it.
-    failed: Option<String>,
+    failed: Option<AppFailure>,
 }
 
 /// How far the connected executors are with a definition.
@@ -37,8 +37,21 @@ enum Stage {
 }
 
 impl MemberApp {
-    pub(super) fn newest(&self) -> Option<&str> {
-        self.loaded.back().map(String::as_str)
+    /// The digest to show to whoever serves `served`: an executor has others open as well, for
+    /// other schedulers and for queries that began with them.
+    pub(super) fn shown_to(&self, served: &str) -> Option<&str> {
+        let mut loaded = self.loaded.iter().rev();
+        let shown = loaded.find(|loaded| *loaded == served);
+        shown.or(self.loaded.back()).map(String::as_str)
+    }
+
+    pub(super) fn failure(&self) -> Option<&AppFailure> {
+        self.failed.as_ref()
+    }
+
+    fn failed_at(&self, digest: &str) -> bool {
+        let failed = self.failed.as_ref();
+        failed.is_some_and(|failed| failed.digest == digest)
     }
 
     /// The digests of all definitions that it has open.
@@ -48,7 +61,8 @@ impl MemberApp {
 
     /// The digest of the definition that it could not open, unless it had it open before.
     pub(super) fn only_failed(&self) -> Option<&str> {
-        self.failed.as_deref().filter(|digest| !self.has(digest))
+        let failed = self.failed.as_ref().map(|failed| failed.digest.as_str());
+        failed.filter(|digest| !self.has(digest))
     }
 
     fn has(&self, digest: &str) -> bool {
@@ -65,32 +79,37 @@ impl MemberApp {
         }
     }
 
-    pub(super) fn loaded(&mut self, digest: &str) {
+    /// Notes that a definition is open, and says whether that is news.
+    pub(super) fn loaded(&mut self, digest: &str) -> bool {
+        let news = !self.has(digest);
         self.loaded.retain(|loaded| loaded != digest);
         self.loaded.push_back(digest.to_owned());
         if self.loaded.len() > DIGEST_LIMIT {
             self.loaded.pop_front();
         }
-        if self.failed.as_deref() == Some(digest) {
+        if self.failed_at(digest) {
             self.failed = None;
         }
+        news
     }
 
-    pub(super) fn fail(&mut self, digest: &str) {
-        self.failed = Some(digest.to_owned());
+    pub(super) fn fail(&mut self, failure: AppFailure) {
+        self.failed = Some(failure);
     }
 }
 
 impl Members {
-    /// Notes that an executor has a definition open.
-    pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) {
-        self.lock().change(id, |member| member.app.loaded(digest));
+    /// Notes that an executor has a definition open, and says whether that is news: it says so when
+    /// it opens its stream, and again when it is asked to open what it has.
+    pub(crate) fn record_loaded(&self, id: &NodeId, digest: &str) -> bool {
+        let news = self.lock().change(id, |member| member.app.loaded(digest));
         self.app_changed();
+        news.unwrap_or_default()
     }
 
     /// Notes that an executor could not open a definition.
-    pub(crate) fn record_failed(&self, id: &NodeId, digest: &str) {
-        self.lock().change(id, |member| member.app.fail(digest));
+    pub(crate) fn record_failed(&self, id: &NodeId, failure: AppFailure) {
+        self.lock().change(id, |member| member.app.fail(failure));
         self.app_changed();
     }
 
@@ -171,8 +190,9 @@ mod tests {
         let members = connected(&["a:1#x"]);
         let a = run("a:1#x");
         assert!(!members.is_ready(&a, "one"), "connected is not ready");
-        members.record_loaded(a.node(), "one");
-        members.record_loaded(a.node(), "two");
+        assert!(members.record_loaded(a.node(), "one"));
+        assert!(members.record_loaded(a.node(), "two"));
+        assert!(!members.record_loaded(a.node(), "one"), "no news");
         assert!(members.is_ready(&a, "one") && members.is_ready(&a, "two"));
         assert!(!members.is_ready(&run("a:1#y"), "one"), "another run");
         members.drain(a.node());
@@ -188,12 +208,29 @@ mod tests {
     fn an_executor_that_failed_and_then_managed_is_ready() {
         let members = connected(&["a:1#x", "b:1#x"]);
         let (a, b) = (run("a:1#x"), run("b:1#x"));
-        members.record_failed(a.node(), "one");
+        let failure = AppFailure {
+            digest: "one".to_owned(),
+            reason: "no such file".to_owned(),
+        };
+        members.record_failed(a.node(), failure.clone());
+        assert_eq!(members.summaries("")[0].app_failure, Some(failure));
         let progress = members.app_progress("one");
         assert_eq!(progress.failed, [a.node().clone()]);
         assert_eq!(progress.waiting, [b.node().clone()]);
         members.record_loaded(a.node(), "one");
         assert_eq!(members.app_progress("one").ready, [a.node().clone()]);
+        assert_eq!(members.summaries("")[0].app_failure, None);
+    }
+
+    #[test]
+    fn of_several_open_definitions_the_one_that_is_served_is_shown_or_the_newest() {
+        let members = connected(&["a:1#x"]);
+        for digest in ["one", "two", "three"] {
+            members.record_loaded(run("a:1#x").node(), digest);
+        }
+        let shown = |served| members.summaries(served)[0].app_digest.clone();
+        assert_eq!(shown("two").as_deref(), Some("two"));
+        assert_eq!(shown("four").as_deref(), Some("three"));
     }
 
     #[test]

@@ -139,8 +139,15 @@ fn decrease(counts: &mut HashMap<String, usize>, digest: &str) {
 mod tests {
     use std::time::Instant;
 
-    use super::super::Owner;
+    use super::super::{AppFailure, Owner};
     use super::*;
+
+    fn failure() -> AppFailure {
+        AppFailure {
+            digest: "x".to_owned(),
+            reason: "no such file".to_owned(),
+        }
+    }
 
     /// What the table says is what counting says.
     fn check(table: &Table) {
@@ -160,11 +167,11 @@ mod tests {
         }
         assert_eq!((table.tally.ready("x"), table.tally.waiting("x")), (0, 3));
         table.change(&ids[0], |member| member.app.loaded("x"));
-        table.change(&ids[1], |member| member.app.fail("x"));
+        table.change(&ids[1], |member| member.app.fail(failure()));
         check(&table);
         assert_eq!((table.tally.ready("x"), table.tally.waiting("x")), (1, 1));
         table.change(&ids[1], |member| member.app.loaded("x"));
-        table.change(&ids[0], |member| member.app.fail("x"));
+        table.change(&ids[0], |member| member.app.fail(failure()));
         check(&table);
         assert_eq!((table.tally.ready("x"), table.tally.waiting("x")), (2, 1));
         table.change(&ids[0], |member| member.draining = true);

@@ -24,9 +24,19 @@ pub trait MembershipEvents: Send + Sync + 'static {
     /// Another scheduler is a member; `live` are, with this one.
     fn scheduler_joined(&self, id: &NodeId, live: usize);
 
+    /// Another process answers for a scheduler that was a member before.
+    fn scheduler_restarted(&self, id: &NodeId);
+
     /// Another scheduler is no member any more, or silent for too long; `live` are left, with
     /// this one.
-    fn scheduler_left(&self, id: &NodeId, live: usize);
+    fn scheduler_left(&self, id: &NodeId, live: usize, departure: Departure);
+
+    /// Another scheduler serves the application `theirs` while this one serves `own`, and has for
+    /// a while.
+    fn app_differs(&self, id: &NodeId, own: &str, theirs: &str);
+
+    /// A scheduler that served another application serves `digest` as this one does.
+    fn app_agrees(&self, id: &NodeId, digest: &str);
 
     /// The shared state could not be reached, for the first time since it was.
     fn state_failed(&self, access: Access, error: &(dyn Error + 'static));
@@ -36,6 +46,15 @@ pub trait MembershipEvents: Send + Sync + 'static {
 
     /// The shared state was reached, which took as long.
     fn state_reached(&self, access: Access, took: Duration);
+}
+
+/// How another scheduler came to be none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It left by itself.
+    Announced,
+    /// Nothing was heard of it for so long.
+    Silent(Duration),
 }
 
 /// What the shared state was reached for.

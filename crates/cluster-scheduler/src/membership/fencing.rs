@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::heart::{Heart, Missed};
 use super::list::Seen;
 use super::times::Times;
-use super::{Access, MembershipEvents, Own};
+use super::{Access, Departure, MembershipEvents, Own, ServedApp};
 use crate::state::{
     ClusterState, Fault, Heartbeat, InstanceId, Key, MemoryStore, entry, interleave, join, process,
     remove, state_in,
@@ -42,7 +42,10 @@ impl MembershipEvents for Told {
     fn left(&self) {}
     fn not_left(&self, _: &(dyn Error + 'static)) {}
     fn scheduler_joined(&self, _: &NodeId, _: usize) {}
-    fn scheduler_left(&self, _: &NodeId, _: usize) {}
+    fn scheduler_restarted(&self, _: &NodeId) {}
+    fn scheduler_left(&self, _: &NodeId, _: usize, _: Departure) {}
+    fn app_differs(&self, _: &NodeId, _: &str, _: &str) {}
+    fn app_agrees(&self, _: &NodeId, _: &str) {}
     fn state_failed(&self, _: Access, _: &(dyn Error + 'static)) {
         self.note("failed");
     }
@@ -69,6 +72,7 @@ impl Process {
             seen: watch::Sender::new(Seen::alone(&entry)),
             own: Own {
                 entry: Arc::new(entry),
+                served: ServedApp::new("first"),
                 times: Times::of(Duration::from_secs(30)),
                 events: told.clone(),
             },
@@ -153,6 +157,51 @@ async fn a_heartbeat_that_was_lost_by_mistake_is_written_again() {
     assert!(heart.beat().await.is_ok());
     assert!(store.content(&key()).is_some());
     assert!(process.told.all().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_process_serves_is_in_its_entry_also_after_it_was_removed_or_the_store_was_away() {
+    let store = Arc::new(MemoryStore::default());
+    let process = Process::new(&store, "old");
+    let id = &process.own.entry.scheduler_id;
+    let served = async || {
+        let document = process.state.read().await.unwrap();
+        let entry = document.schedulers.get(id);
+        entry.and_then(|entry| entry.app_digest.clone())
+    };
+    let mut heart = process.heart();
+    assert!(process.enter(None).await);
+    process.own.served.change_to("second");
+    assert!(heart.tell_app().await.is_ok());
+    assert_eq!(served().await.as_deref(), Some("second"));
+
+    let reaping = |document: &mut _| remove(document, id, process.instance());
+    assert!(process.state.mutate(reaping).await.unwrap());
+    assert!(heart.tell_app().await.is_ok());
+    assert_eq!(served().await.as_deref(), Some("second"));
+
+    process.own.served.change_to("third");
+    store.fail(100);
+    assert!(matches!(heart.tell_app().await, Err(Missed::State(_))));
+    store.heal();
+    assert!(heart.live().await.is_ok());
+    assert_eq!(served().await.as_deref(), Some("third"));
+}
+
+#[tokio::test]
+async fn a_process_that_was_replaced_says_nothing_about_what_its_successor_serves() {
+    let store = Arc::new(MemoryStore::default());
+    let (old, new) = (Process::new(&store, "old"), Process::new(&store, "new"));
+    let mut old_heart = old.heart();
+    assert!(old.enter(None).await);
+    assert!(new.enter(Some(old.instance())).await);
+    let before = old.state.read().await.unwrap();
+    old.own.served.change_to("second");
+    assert!(matches!(
+        old_heart.tell_app().await,
+        Err(Missed::Superseded(_))
+    ));
+    assert_eq!(old.state.read().await.unwrap(), before);
 }
 
 #[tokio::test]

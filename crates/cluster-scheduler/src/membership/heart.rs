@@ -11,7 +11,7 @@ use super::reach::Reach;
 use super::{Access, MembershipError, Own};
 use crate::state::{
     ClusterState, Expected, Heartbeat, Joined, Key, PutError, SchedulerEntry, StateError, Version,
-    join, unix_ms,
+    join, serve, unix_ms,
 };
 
 /// Writes the heartbeat of one scheduler, each on the one before: a process that was replaced
@@ -25,6 +25,8 @@ pub(super) struct Heart<'a> {
     key: Key,
     version: Option<Version>,
     sequence: u64,
+    /// Whether the entry may name another application than this scheduler serves.
+    outdated: bool,
 }
 
 /// Why a heartbeat was not written.
@@ -54,6 +56,7 @@ impl<'a> Heart<'a> {
             key: Key::heartbeat(&own.entry.scheduler_id.0),
             version: None,
             sequence: 0,
+            outdated: false,
         }
     }
 
@@ -61,10 +64,14 @@ impl<'a> Heart<'a> {
     pub(super) async fn run(mut self) -> MembershipError {
         let mut beats = interval(self.own.times.heartbeat());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut served = self.own.served.changes();
+        // It may have changed since this scheduler joined.
+        served.mark_changed();
         loop {
             let beaten = tokio::select! {
-                _ = beats.tick() => self.beat().await,
+                _ = beats.tick() => self.live().await,
                 () = self.doubt.notified() => self.confirm().await,
+                Ok(()) = served.changed() => self.tell_app().await,
             };
             match beaten {
                 Ok(()) => {}
@@ -80,6 +87,28 @@ impl<'a> Heart<'a> {
                 }
             }
         }
+    }
+
+    /// Beats, and makes up for what the store did not take before.
+    pub(super) async fn live(&mut self) -> Result<(), Missed> {
+        self.beat().await?;
+        if self.outdated {
+            self.tell_app().await?;
+        }
+        Ok(())
+    }
+
+    /// Says in the entry which application this scheduler serves.
+    pub(super) async fn tell_app(&mut self) -> Result<(), Missed> {
+        self.outdated = true;
+        let (id, instance) = (&self.own.entry.scheduler_id, &self.own.entry.instance_id);
+        let digest = self.own.served.now();
+        let serving = |document: &mut _| serve(document, id, instance, &digest);
+        if !self.state.mutate(serving).await? {
+            self.confirm().await?;
+        }
+        self.outdated = false;
+        Ok(())
     }
 
     pub(super) async fn beat(&mut self) -> Result<(), Missed> {
@@ -123,7 +152,8 @@ impl<'a> Heart<'a> {
             Some(entry) => return Err(Missed::Superseded(Box::new(entry.clone()))),
             None => {}
         }
-        let entering = |document: &mut _| join(document, &self.own.entry, None);
+        let own = self.own.entry_now();
+        let entering = |document: &mut _| join(document, &own, None);
         match self.state.mutate(entering).await? {
             Joined::Member => {
                 self.own.events.joined_again(&id.0);

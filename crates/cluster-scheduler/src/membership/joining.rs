@@ -14,7 +14,8 @@ pub(super) async fn join(own: &Own, state: &ClusterState) -> Result<(), Membersh
     let id = &own.entry.scheduler_id;
     let mut over: Option<InstanceId> = None;
     loop {
-        let entering = |document: &mut _| enter(document, &own.entry, over.as_ref());
+        let entry = own.entry_now();
+        let entering = |document: &mut _| enter(document, &entry, over.as_ref());
         let holder = match state.mutate(entering).await? {
             Joined::Member => return Ok(()),
             Joined::Full => return Err(state.full().into()),

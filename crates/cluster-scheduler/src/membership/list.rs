@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::Access;
 use crate::state::SchedulerEntry;
+use crate::told;
 
 /// The schedulers that live, as one of them sees it. Clones follow the same membership.
 #[derive(Clone, Debug)]
@@ -24,8 +25,11 @@ pub struct SchedulerSummary {
     pub http_address: Option<String>,
     /// When its process started, by its own clock.
     pub started_at: SystemTime,
-    /// The version of its program.
-    pub version: String,
+    /// The version of its program, as it says.
+    pub version: Option<String>,
+    /// The digest of the application that it serves, as it says. Older versions do not, and the one
+    /// that is asked knows better than its entry.
+    pub app_digest: Option<String>,
     /// What it says about itself.
     pub labels: BTreeMap<String, String>,
     /// How long ago it last showed a sign of life; `None` for the one that is asked.
@@ -95,7 +99,10 @@ impl SchedulerList {
 impl Seen {
     pub(super) fn alone(own: &SchedulerEntry) -> Self {
         Self {
-            own: summary(own, None),
+            own: SchedulerSummary {
+                app_digest: None,
+                ..summary(own, None)
+            },
             peers: vec![],
             troubles: BTreeMap::new(),
         }
@@ -130,7 +137,8 @@ fn summary(entry: &SchedulerEntry, last_seen: Option<Duration>) -> SchedulerSumm
         id: entry.scheduler_id.0.clone(),
         http_address: entry.http_address.clone(),
         started_at: UNIX_EPOCH + Duration::from_millis(entry.started_at_ms),
-        version: entry.build_version.clone(),
+        version: told::version(&entry.build_version),
+        app_digest: entry.served().map(ToOwned::to_owned),
         labels: entry.labels.clone(),
         last_seen,
     }

@@ -1,18 +1,18 @@
 //! Looking at the other schedulers, and removing those that are dead.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use cluster_proto::NodeId;
 use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::drift::{Drift, News};
 use super::list::{Peer, Seen};
 use super::reach::Reach;
 use super::sightings::{Sighting, Sightings};
 use super::{Access, Own, forget_heartbeat};
-use crate::state::{ClusterState, StateError, remove};
+use crate::state::{ClusterState, InstanceId, MemberId, StateError, remove};
 
 /// One scheduler's eye on the others.
 pub(super) struct Lookout<'a> {
@@ -23,6 +23,7 @@ pub(super) struct Lookout<'a> {
     doubt: &'a Notify,
     reach: Reach<'a>,
     sightings: Sightings,
+    drift: Drift,
 }
 
 impl<'a> Lookout<'a> {
@@ -39,6 +40,7 @@ impl<'a> Lookout<'a> {
             doubt,
             reach: Reach::new(Access::Discovery, own, seen),
             sightings: Sightings::new(own.times),
+            drift: Drift::new(own.times),
         }
     }
 
@@ -75,17 +77,36 @@ impl<'a> Lookout<'a> {
         Ok(())
     }
 
-    /// Shows who lives, and tells who came and went.
-    fn show(&self) {
+    /// Shows who lives, and tells who came and went and who serves something else.
+    fn show(&mut self) {
         let peers: Vec<Peer> = self.sightings.live().map(peer).collect();
         let live = peers.len() + 1;
-        let (before, after) = (ids(&self.seen.borrow().peers), ids(&peers));
+        let (before, after) = (runs(&self.seen.borrow().peers), runs(&peers));
+        self.tell_drift(&peers);
         self.seen.send_modify(|seen| seen.peers = peers);
-        for id in after.difference(&before) {
-            self.own.events.scheduler_joined(id, live);
+        let events = &self.own.events;
+        for (id, run) in &after {
+            match before.get(id) {
+                None => events.scheduler_joined(&id.0, live),
+                Some(known) if known != run => events.scheduler_restarted(&id.0),
+                Some(_) => {}
+            }
         }
-        for id in before.difference(&after) {
-            self.own.events.scheduler_left(id, live);
+        for id in before.keys().filter(|id| !after.contains_key(id)) {
+            let departure = self.sightings.departure(id);
+            events.scheduler_left(&id.0, live, departure);
+        }
+    }
+
+    fn tell_drift(&mut self, peers: &[Peer]) {
+        let own = self.own.served.now();
+        let entries = peers.iter().map(|peer| &peer.entry);
+        let served = entries.map(|entry| (&entry.scheduler_id.0, entry.served()));
+        for news in self.drift.look(&own, served) {
+            match news {
+                News::Differs(id, theirs) => self.own.events.app_differs(&id, &own, &theirs),
+                News::Agrees(id) => self.own.events.app_agrees(&id, &own),
+            }
         }
     }
 
@@ -118,7 +139,9 @@ fn peer(sighting: &Sighting) -> Peer {
     }
 }
 
-fn ids(peers: &[Peer]) -> BTreeSet<NodeId> {
-    let ids = peers.iter().map(|peer| &peer.entry.scheduler_id.0);
-    ids.cloned().collect()
+fn runs(peers: &[Peer]) -> BTreeMap<MemberId, InstanceId> {
+    let entries = peers.iter().map(|peer| &peer.entry);
+    entries
+        .map(|entry| (entry.scheduler_id.clone(), entry.instance_id.clone()))
+        .collect()
 }

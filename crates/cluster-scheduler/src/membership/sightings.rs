@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::events::Departure;
 use super::times::Times;
 use crate::state::{ClusterDocument, InstanceId, Key, MemberId, SchedulerEntry, Version};
 
@@ -13,6 +14,8 @@ use crate::state::{ClusterDocument, InstanceId, Key, MemberId, SchedulerEntry, V
 #[derive(Debug)]
 pub(super) struct Sightings {
     by_id: BTreeMap<MemberId, Sighting>,
+    /// Members that the last look did not find any more, as they were seen last.
+    gone: BTreeMap<MemberId, Sighting>,
     /// Heartbeats of nobody, and how long they have been that.
     strays: HashMap<Key, (Version, Duration)>,
     looked: Option<Instant>,
@@ -34,6 +37,7 @@ impl Sightings {
     pub(super) fn new(own: Times) -> Self {
         Self {
             by_id: BTreeMap::new(),
+            gone: BTreeMap::new(),
             strays: HashMap::new(),
             looked: None,
             interval: own.discovery() * 2,
@@ -74,6 +78,18 @@ impl Sightings {
                 },
             };
             self.by_id.insert(id, sighting);
+        }
+        self.gone = before;
+    }
+
+    /// How a member left that lives no more. Others may have removed it first, when they heard
+    /// nothing of it either; one that leaves by itself was heard of a moment ago.
+    pub(super) fn departure(&self, id: &MemberId) -> Departure {
+        let removed = self.gone.get(id);
+        let told = removed.filter(|it| it.silence < Times::of_ms(it.entry.ttl_ms).pause());
+        match (told, removed.or_else(|| self.by_id.get(id))) {
+            (None, Some(silent)) => Departure::Silent(silent.silence),
+            (Some(_), _) | (None, None) => Departure::Announced,
         }
     }
 
@@ -157,6 +173,16 @@ mod tests {
             self.sightings.look(self.now, document, &beats, &own);
             (self.sightings.live().count(), self.sightings.dead().len())
         }
+
+        /// A look that finds nobody else.
+        fn removed_after(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+            let mut document = ClusterDocument::new();
+            join(&mut document, &entry("s1:1"), None);
+            let own = entry("s1:1").scheduler_id;
+            self.sightings
+                .look(self.now, document, &HashMap::new(), &own);
+        }
     }
 
     fn entry(id: &str) -> SchedulerEntry {
@@ -200,6 +226,33 @@ mod tests {
         assert_eq!(looks.after(20, "1"), LIVES);
         assert_eq!(looks.after(20, "1"), LIVES);
         assert_eq!(looks.after(20, "1"), DEAD);
+    }
+
+    #[test]
+    fn who_leaves_by_itself_is_told_from_who_was_silent_even_where_others_removed_it() {
+        let id = entry("s2:1").scheduler_id;
+        let mut looks = Looks::new();
+        looks.after(0, "1");
+        looks.after(10, "2");
+        looks.removed_after(5);
+        assert_eq!(looks.sightings.departure(&id), Departure::Announced);
+
+        let mut looks = Looks::new();
+        looks.after(0, "1");
+        for _ in 0..3 {
+            looks.after(10, "1");
+        }
+        let silent = Departure::Silent(Duration::from_secs(30));
+        looks.removed_after(5);
+        assert_eq!(looks.sightings.departure(&id), silent);
+
+        let mut looks = Looks::new();
+        looks.after(0, "1");
+        for _ in 0..4 {
+            looks.after(9, "1");
+        }
+        let silent = Departure::Silent(Duration::from_secs(36));
+        assert_eq!(looks.sightings.departure(&id), silent);
     }
 
     #[test]

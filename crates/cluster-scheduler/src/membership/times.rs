@@ -36,6 +36,17 @@ impl Times {
         (self.ttl / 6).min(DISCOVERY)
     }
 
+    /// How long two members may serve different applications before that is worth a warning: each
+    /// looks at its own every two seconds, and takes its time to open it.
+    pub(crate) fn drift(self) -> Duration {
+        (self.heartbeat() * 2).min(DRIFT)
+    }
+
+    /// How long a member is silent at most when it leaves by itself, as others see it.
+    pub(crate) fn pause(self) -> Duration {
+        self.heartbeat() * 2
+    }
+
     /// How long a member is silent before it is dead.
     pub(crate) fn silence(self) -> Duration {
         self.ttl + (self.ttl / 6).min(GRACE)
@@ -63,6 +74,9 @@ const DISCOVERY: Duration = Duration::from_secs(5);
 /// For a heartbeat that is under way, and for looking only every so often.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Beyond this one of them lacks something.
+const DRIFT: Duration = Duration::from_secs(30);
+
 /// A store that needs longer for a few hundred bytes is as good as down.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -80,6 +94,9 @@ mod tests {
             let times = Times::of(Duration::from_secs(seconds));
             let noticed = times.heartbeat() + times.silence() + times.discovery();
             assert!(noticed < times.ttl() * 2, "{times:?}");
+            // Who left is told from who was removed.
+            assert!(times.heartbeat() + times.discovery() < times.pause());
+            assert!(times.pause() < times.silence() - times.discovery() * 2);
             assert!(times.patience() <= times.heartbeat());
         }
     }

@@ -43,6 +43,26 @@ pub(crate) fn join(
     Change::Write(Joined::Member)
 }
 
+/// Notes that the run `instance` of a member serves the application `digest`, and says whether it
+/// is a member.
+pub(crate) fn serve(
+    document: &mut ClusterDocument,
+    id: &MemberId,
+    instance: &InstanceId,
+    digest: &str,
+) -> Change<bool> {
+    match document.schedulers.get_mut(id) {
+        Some(entry) if entry.instance_id == *instance => {
+            if entry.app_digest.as_deref() == Some(digest) {
+                return Change::Keep(true);
+            }
+            entry.app_digest = Some(digest.to_owned());
+            Change::Write(true)
+        }
+        Some(_) | None => Change::Keep(false),
+    }
+}
+
 /// Takes the run `instance` of a member away, and says whether it was there.
 pub(crate) fn remove(
     document: &mut ClusterDocument,
@@ -102,6 +122,27 @@ mod tests {
             join(&mut document, &first, None),
             Change::Write(Joined::Member)
         );
+    }
+
+    #[test]
+    fn a_run_says_what_it_serves_in_its_own_entry_and_in_no_other() {
+        let mut document = ClusterDocument::new();
+        let (own, other) = (entry("s1:1", "own"), entry("s1:1", "other"));
+        let id = &own.scheduler_id;
+        let tell = |document: &mut _, run: &InstanceId, digest| serve(document, id, run, digest);
+        assert_eq!(
+            tell(&mut document, &own.instance_id, "one"),
+            Change::Keep(false)
+        );
+        join(&mut document, &own, None);
+        let told = tell(&mut document, &own.instance_id, "one");
+        assert_eq!(told, Change::Write(true));
+        let again = tell(&mut document, &own.instance_id, "one");
+        assert_eq!(again, Change::Keep(true));
+        let foreign = tell(&mut document, &other.instance_id, "two");
+        assert_eq!(foreign, Change::Keep(false));
+        let served = document.schedulers[id].app_digest.as_deref();
+        assert_eq!(served, Some("one"));
     }
 
     #[test]

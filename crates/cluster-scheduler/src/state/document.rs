@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::membership::ProcessMark;
+use crate::told;
 
 /// `cluster.json`. What this version does not know is kept as it was, so that a newer one beside
 /// it loses nothing; what it must not touch has another [`SCHEMA_VERSION`].
@@ -28,7 +29,7 @@ pub(crate) struct ClusterDocument {
     other: Map<String, Value>,
 }
 
-/// A member of the cluster, written by itself when it joined.
+/// A member of the cluster, written by itself when it joined and when its application changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SchedulerEntry {
     pub(crate) scheduler_id: MemberId,
@@ -39,6 +40,9 @@ pub(crate) struct SchedulerEntry {
     pub(crate) started_at_ms: u64,
     pub(crate) ttl_ms: u64,
     pub(crate) build_version: String,
+    /// Of the application that it serves; the one thing here that changes while it runs.
+    #[serde(default)]
+    pub(crate) app_digest: Option<String>,
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
     /// Where it can be seen whether it still runs, by who is on the same machine.
@@ -141,6 +145,13 @@ pub(super) enum DocumentFault {
 impl From<serde_json::Error> for DocumentFault {
     fn from(error: serde_json::Error) -> Self {
         Self::Garbage(error)
+    }
+}
+
+impl SchedulerEntry {
+    /// The digest of the application that it serves, where it says one.
+    pub(crate) fn served(&self) -> Option<&str> {
+        self.app_digest.as_deref().and_then(told::digest)
     }
 }
 

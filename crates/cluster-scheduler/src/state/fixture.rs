@@ -26,6 +26,7 @@ pub(crate) fn entry(id: &str, instance: &str) -> SchedulerEntry {
         started_at_ms: 1,
         ttl_ms: 30_000,
         build_version: "1".to_owned(),
+        app_digest: None,
         labels: BTreeMap::new(),
         process: None,
         other: serde_json::Map::new(),

@@ -1,5 +1,6 @@
 //! What a node tells about itself and its cluster. All of it is public: whoever reaches the port
-//! reads it, so there is no path, no key and nothing secret in it.
+//! reads it, so there is no key and nothing secret in it, and no path but where datasets lie, which
+//! `/v1/datasets` tells as well.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,6 +57,9 @@ pub struct SchedulerConnection {
     pub lasting: Duration,
     /// Why it is not connected, for a person.
     pub reason: Option<String>,
+    /// Why the application that it gives is not open here, for a person, where it is not; tasks of it
+    /// go to other executors.
+    pub app_fault: Option<String>,
 }
 
 /// What a node does.
@@ -133,8 +137,12 @@ pub struct AppDescription {
     /// SHA-256 of its definition: nodes with the same serve the same.
     pub digest: String,
     /// Why the spicepod that is there now is not used, by a code, where it is not; the application
-    /// is then the one before. The log has the rest.
+    /// is then the one before.
     pub rejected: Option<&'static str>,
+    /// The same for a person, without what only the log may hold.
+    pub rejected_reason: Option<String>,
+    /// The executors that could not open the newest application; at most [`MAX_FAULTS`].
+    pub not_opened_by: Vec<ExecutorFault>,
     /// The tables that are not open because their data is out of reach, at most
     /// [`MAX_UNAVAILABLE`]. The node is ready nevertheless: it serves the others.
     pub unavailable: Vec<Unavailable>,
@@ -145,6 +153,25 @@ pub struct AppDescription {
 pub struct Unavailable {
     /// Its name.
     pub table: String,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+/// An executor that could not open an application.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExecutorFault {
+    /// Where other nodes reach it.
+    pub address: String,
+    /// What it could not open, and why.
+    #[serde(flatten)]
+    pub fault: AppFault,
+}
+
+/// An application that could not be opened.
+#[derive(Debug, Clone, Serialize)]
+pub struct AppFault {
+    /// The digest of its definition.
+    pub digest: String,
     /// Why, for a person.
     pub reason: String,
 }
@@ -188,8 +215,13 @@ pub struct Member {
     pub tasks_active: Option<u32>,
     /// Tasks that it finished since it started.
     pub tasks_total: Option<u64>,
-    /// The digest of the application that it has open.
+    /// The digest of the application that it has: of a scheduler, that it plans queries over; of an
+    /// executor, that it has open.
     pub app_digest: Option<String>,
+    /// Whether that is known to be another one than the node that lists it has.
+    pub app_differs: bool,
+    /// The application that it could not open, where that matters now.
+    pub app_fault: Option<AppFault>,
     /// Whether it finishes what it has, to leave then.
     pub draining: bool,
     /// The certificate that it proved itself with.
@@ -214,6 +246,9 @@ fn unix_seconds<S: Serializer>(at: &SystemTime, to: S) -> Result<S::Ok, S::Error
 
 /// As many as a person reads; `/v1/datasets` has all of them.
 pub const MAX_UNAVAILABLE: usize = 100;
+
+/// More than a person looks into; the list of members has all of them.
+pub const MAX_FAULTS: usize = 16;
 
 /// More than a person reads, and with the longest identities still few megabytes.
 pub const MAX_MEMBERS: usize = 1000;

@@ -47,14 +47,32 @@ pub(super) async fn ready(
     if reasons.is_empty() {
         return Ok((StatusCode::OK, "ready".to_owned()));
     }
-    let mut text = "not ready".to_owned();
-    if probe.verbose {
-        for reason in reasons {
-            text.push_str("\n- ");
-            text.push_str(&reason);
+    let text = if probe.verbose {
+        all(&reasons)
+    } else {
+        brief(&reasons)
+    };
+    Ok((StatusCode::SERVICE_UNAVAILABLE, text))
+}
+
+/// Every reason, on a line of its own.
+fn all(reasons: &[String]) -> String {
+    let lines = reasons.iter().map(|reason| format!("\n- {reason}"));
+    std::iter::once("not ready".to_owned())
+        .chain(lines)
+        .collect()
+}
+
+/// One line, for probes that show no more.
+fn brief(reasons: &[String]) -> String {
+    match reasons {
+        [] => "not ready".to_owned(),
+        [one] => format!("not ready: {one}"),
+        [one, others @ ..] => {
+            let count = others.len();
+            format!("not ready: {one} (and {count} more: ask with verbose=true)")
         }
     }
-    Ok((StatusCode::SERVICE_UNAVAILABLE, text))
 }
 
 fn reasons(probe: &Probe, readiness: &dyn Readiness) -> Result<Vec<String>, ApiError> {
@@ -124,6 +142,16 @@ mod tests {
         let executor = Fixed(ReadyState::Ready, None);
         assert!(reasons(&at_least(0), &executor).is_err());
         assert!(reasons(&Probe::default(), &executor).is_ok());
+    }
+
+    #[test]
+    fn tells_one_reason_or_all_of_them() {
+        let reasons = ["starting", "no scheduler", "1 of 2"].map(ToOwned::to_owned);
+        assert_eq!(brief(&reasons[..1]), "not ready: starting");
+        let more = "not ready: starting (and 2 more: ask with verbose=true)";
+        assert_eq!(brief(&reasons), more);
+        let lines = "not ready\n- starting\n- no scheduler\n- 1 of 2";
+        assert_eq!(all(&reasons), lines);
     }
 
     #[test]

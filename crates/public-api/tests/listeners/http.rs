@@ -248,7 +248,8 @@ async fn tells_health_apart_from_readiness() {
     let address = served.address;
     assert_eq!(get(address, "/health").await.body, "ok");
     let short = get(address, "/v1/ready").await;
-    assert_eq!((short.status, short.body.as_str()), (503, "not ready"));
+    let told = "not ready: tables are not open";
+    assert_eq!((short.status, short.body.as_str()), (503, told));
     let long = get(address, "/v1/ready?verbose=true&min_ready_executors=2").await;
     let told = "not ready\n- tables are not open\n- 1 of 2 executors are ready";
     assert_eq!((long.status, long.body.as_str()), (503, told));

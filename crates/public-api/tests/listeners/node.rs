@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use public_api::{
-    AppDescription, BoundListener, HttpState, Member, MemberCertificate, MemberList,
-    NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState, RootCertificate,
-    Security, Unavailable, serve_http,
+    AppDescription, AppFault, BoundListener, ExecutorFault, HttpState, Member, MemberCertificate,
+    MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState,
+    RootCertificate, Security, Unavailable, serve_http,
 };
 use serde_json::json;
 use spice_runtime::Runtime;
@@ -41,10 +41,12 @@ async fn describes_a_node_and_whether_it_is_ready() {
         },
         "listeners": [{"name": "http", "address": "127.0.0.1:8090"}],
         "app": {
-                "digest": "abc",
-                "rejected": "invalid",
-                "unavailable": [{"table": "orders", "reason": "no connection"}],
-            },
+            "digest": "abc",
+            "rejected": "invalid",
+            "rejected_reason": "line 3",
+            "not_opened_by": [{"address": "e1:50052", "digest": "def", "reason": "no such file"}],
+            "unavailable": [{"table": "orders", "reason": "no connection"}],
+        },
     });
     assert_eq!(answer.json(), expected);
 }
@@ -82,6 +84,8 @@ async fn lists_members_on_a_scheduler_and_points_to_one_elsewhere() {
             "tasks_active": 1,
             "tasks_total": null,
             "app_digest": "abc",
+            "app_differs": true,
+            "app_fault": {"digest": "def", "reason": "no such file"},
             "draining": true,
             "certificate": {
                 "identity": null,
@@ -217,12 +221,24 @@ fn described(role: NodeRole, security: Security) -> NodeDescription {
         app: Some(AppDescription {
             digest: "abc".to_owned(),
             rejected: Some("invalid"),
+            rejected_reason: Some("line 3".to_owned()),
             unavailable: vec![Unavailable {
                 table: "orders".to_owned(),
                 reason: "no connection".to_owned(),
             }],
+            not_opened_by: vec![ExecutorFault {
+                address: "e1:50052".to_owned(),
+                fault: fault(),
+            }],
         }),
         schedulers: None,
+    }
+}
+
+fn fault() -> AppFault {
+    AppFault {
+        digest: "def".to_owned(),
+        reason: "no such file".to_owned(),
     }
 }
 
@@ -238,6 +254,8 @@ fn executor() -> Member {
         tasks_active: Some(1),
         tasks_total: None,
         app_digest: Some("abc".to_owned()),
+        app_differs: true,
+        app_fault: Some(fault()),
         draining: true,
         certificate: Some(MemberCertificate {
             identity: None,

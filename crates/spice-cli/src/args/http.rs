@@ -28,7 +28,8 @@ pub(crate) struct NodeStatusArgs {
 
 /// List the members of a cluster, as its scheduler sees them.
 ///
-/// The endpoint is the scheduler's: executors do not know of each other.
+/// The endpoint is the scheduler's: executors do not know of each other. Members that have another
+/// application than it has, or cannot open one, are marked and told below the list.
 #[derive(Args)]
 #[command(after_help = NODES_EXAMPLES)]
 pub(crate) struct NodesArgs {

@@ -107,7 +107,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A node answers from memory, or looks at its datasets for at most ten seconds.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A thousand members are less than 3 MiB with the longest identities that there can be.
+/// A thousand members are less than that with the longest identities and reasons that there can be.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const USER_AGENT: &str = concat!("spice/", env!("CARGO_PKG_VERSION"));

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::args::{NodeStatusArgs, ReportFormat};
 use crate::failure::Failure;
+use crate::http::nodes::short;
 use crate::http::{fetch, or_dash};
 use crate::printable::printable;
 use crate::times;
@@ -41,14 +42,7 @@ fn card(status: &Status, now: SystemTime) -> Card {
         card.row("listens", format!("{address} ({name})"));
     }
     if let Some(app) = &status.app {
-        card.row("application", printable(&app.digest));
-        if let Some(code) = &app.rejected {
-            let code = printable(code);
-            card.row(
-                "new spicepod",
-                format!("{} not used ({code}): {REJECTED_POD}", times::MARK),
-            );
-        }
+        application(&mut card, app);
     }
     let unavailable = status.app.iter().flat_map(|app| &app.unavailable);
     for missing in unavailable {
@@ -57,9 +51,42 @@ fn card(status: &Status, now: SystemTime) -> Card {
     }
     for scheduler in &status.schedulers {
         card.row("works for", scheduler.told());
+        if let Some(fault) = &scheduler.app_fault {
+            let (address, fault) = (printable(&scheduler.address), printable(fault));
+            card.row(
+                "not opened",
+                format!("{} the application of {address}: {fault}", times::MARK),
+            );
+        }
     }
     security(&mut card, &status.security, now);
     card
+}
+
+fn application(card: &mut Card, app: &App) {
+    card.row("application", printable(&app.digest));
+    if let Some(code) = &app.rejected {
+        let reason = app.rejected_reason.as_deref().unwrap_or(REJECTED_POD);
+        let (code, reason) = (printable(code), printable(reason));
+        card.row(
+            "new spicepod",
+            format!(
+                "{} not used ({code}), the one before is: {reason}",
+                times::MARK
+            ),
+        );
+    }
+    for fault in &app.not_opened_by {
+        let (address, digest) = (printable(&fault.address), short(&fault.digest));
+        let reason = printable(&fault.reason);
+        card.row(
+            "not opened",
+            format!(
+                "{} application {digest} by {address}: {reason}",
+                times::MARK
+            ),
+        );
+    }
 }
 
 impl Scheduler {
@@ -126,7 +153,11 @@ struct Status {
 struct App {
     digest: String,
     rejected: Option<String>,
-    /// Older nodes have none.
+    rejected_reason: Option<String>,
+    /// Older nodes do not say.
+    #[serde(default)]
+    not_opened_by: Vec<ExecutorFault>,
+    /// Nor this.
     #[serde(default)]
     unavailable: Vec<Unavailable>,
 }
@@ -138,11 +169,19 @@ struct Unavailable {
 }
 
 #[derive(Deserialize)]
+struct ExecutorFault {
+    address: String,
+    digest: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
 struct Scheduler {
     address: String,
     connected: bool,
     for_s: u64,
     reason: Option<String>,
+    app_fault: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -181,6 +220,6 @@ const WAIT: &str = "its log says what it waits for";
 
 const REJECTED: &str = "what is shown is in use; the node's log says what is wrong with the files";
 
-const REJECTED_POD: &str = "the one before is in use; the node's log says what is wrong";
+const REJECTED_POD: &str = "the node's log says what is wrong";
 
 const REVOKED: &str = "peers refuse this node until it has a new certificate";

@@ -144,10 +144,12 @@ fn nodes_are_a_table_in_which_what_is_not_known_is_a_dash() {
         "nodes": [
             {"address": "s1:50052", "role": "scheduler", "version": "0.1.0",
              "member_for_s": null, "last_seen_s": null, "task_slots": null,
-             "tasks_active": null, "tasks_total": null, "certificate": certificate(364)},
-            {"address": "e1:50052", "role": "executor", "version": null,
+             "tasks_active": null, "tasks_total": null, "app_digest": DIGEST,
+             "app_differs": false, "app_fault": null, "certificate": certificate(364)},
+            {"address": "e1:50052", "role": "executor", "version": "0.1.0",
              "member_for_s": 61, "last_seen_s": 3, "task_slots": 4,
-             "tasks_active": 1, "tasks_total": 9, "certificate": certificate(12)},
+             "tasks_active": 1, "tasks_total": 9, "app_digest": DIGEST,
+             "app_differs": false, "app_fault": null, "certificate": certificate(12)},
             {"address": "e2:50052", "role": "executor", "version": null,
              "member_for_s": 0, "last_seen_s": 0, "task_slots": null,
              "tasks_active": null, "tasks_total": null, "certificate": null},
@@ -155,16 +157,87 @@ fn nodes_are_a_table_in_which_what_is_not_known_is_a_dash() {
         "total": 5,
     });
     let expected = "\
-ADDRESS   ROLE       VERSION  TASKS   MEMBER FOR  LAST SEEN      EXPIRES       SERIAL
-s1:50052  scheduler  0.1.0    -       -           -              in 364 days   0a1b
-e1:50052  executor   -        1 of 4  1 minute    3 seconds ago  ! in 12 days  0a1b
-e2:50052  executor   -        -       0 seconds   0 seconds ago  -             -
+ADDRESS   ROLE       VERSION  APPLICATION   TASKS   MEMBER FOR  LAST SEEN      EXPIRES       SERIAL
+s1:50052  scheduler  0.1.0    0123456789ab  -       -           -              in 364 days   0a1b
+e1:50052  executor   0.1.0    0123456789ab  1 of 4  1 minute    3 seconds ago  ! in 12 days  0a1b
+e2:50052  executor   -        -             -       0 seconds   0 seconds ago  -             -
 and 2 more
 ";
     let node = FakeHttp::json(&document);
     assert_eq!(ask(&node, "nodes", "table").expect(DONE).stdout, expected);
     assert_eq!(ask(&node, "nodes", "json").expect(DONE).json(), document);
 }
+
+#[test]
+fn members_with_another_application_are_marked_and_told_what_to_do_about() {
+    let member = |address: &str, role: &str, differs: bool, fault: Value| {
+        json!({"address": address, "role": role, "version": "0.1.0", "member_for_s": null,
+               "last_seen_s": null, "task_slots": null, "tasks_active": null,
+               "app_digest": if differs { OTHER } else { DIGEST }, "app_differs": differs,
+               "app_fault": fault, "certificate": null})
+    };
+    let fault = json!({"digest": OTHER, "reason": "no \u{1b}[2Jsuch file"});
+    let document = json!({
+        "nodes": [
+            member("s1:50052", "scheduler", false, Value::Null),
+            member("s2:50052", "scheduler", true, Value::Null),
+            member("e1:50052", "executor", true, Value::Null),
+            member("e2:50052", "executor", false, fault),
+        ],
+        "total": 4,
+    });
+    let expected = "\
+ADDRESS   ROLE       VERSION  APPLICATION     TASKS  MEMBER FOR  LAST SEEN  EXPIRES  SERIAL
+s1:50052  scheduler  0.1.0    0123456789ab    -      -           -          -        -
+s2:50052  scheduler  0.1.0    ! fedcba987654  -      -           -          -        -
+e1:50052  executor   0.1.0    ! fedcba987654  -      -           -          -        -
+e2:50052  executor   0.1.0    0123456789ab    -      -           -          -        -
+! s2:50052 serves another application than this scheduler: give both the same spicepod
+! e1:50052 has not opened the application of this scheduler yet; its log says why
+! e2:50052 cannot open application fedcba987654: no \\u{1b}[2Jsuch file
+";
+    let node = FakeHttp::json(&document);
+    assert_eq!(ask(&node, "nodes", "table").expect(DONE).stdout, expected);
+}
+
+#[test]
+fn what_is_not_opened_is_told_with_its_reason_or_with_where_to_look() {
+    let mut scheduler = status(364, true);
+    scheduler["app"] = json!({"digest": DIGEST, "rejected": "invalid"});
+    let shown = ask(&FakeHttp::json(&scheduler), "status", "table").expect(DONE);
+    let older = "new spicepod  ! not used (invalid), the one before is: the node's log says";
+    assert!(shown.stdout.contains(older), "{shown:?}");
+
+    scheduler["app"]["rejected_reason"] = "line 3, column 5: unknown key".into();
+    scheduler["app"]["not_opened_by"] =
+        json!([{"address": "e1:50052", "digest": OTHER, "reason": "no such file"}]);
+    let shown = ask(&FakeHttp::json(&scheduler), "status", "table").expect(DONE);
+    for line in [
+        "  new spicepod  ! not used (invalid), the one before is: line 3, column 5: unknown key\n",
+        "  not opened    ! application fedcba987654 by e1:50052: no such file\n",
+    ] {
+        assert!(shown.stdout.contains(line), "no {line:?} in {shown:?}");
+    }
+
+    let mut executor = status(364, true);
+    executor["schedulers"] = json!([
+        {"address": "s1:50052", "connected": true, "for_s": 61, "reason": null,
+         "app_fault": "no such file"},
+        {"address": "s2:50052", "connected": false, "for_s": 3, "reason": "not reached yet"},
+    ]);
+    let shown = ask(&FakeHttp::json(&executor), "status", "table").expect(DONE);
+    for line in [
+        "  works for    s1:50052, for 1 minute\n",
+        "  not opened   ! the application of s1:50052: no such file\n",
+        "  works for    ! not s2:50052, for 3 seconds: not reached yet\n",
+    ] {
+        assert!(shown.stdout.contains(line), "no {line:?} in {shown:?}");
+    }
+}
+
+const DIGEST: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+const OTHER: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 
 #[test]
 fn a_node_that_keeps_no_list_is_told_with_the_command_that_asks_a_scheduler() {

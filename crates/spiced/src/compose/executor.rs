@@ -2,14 +2,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cluster_executor::{BootError, Executor, ExecutorOptions};
+use cluster_executor::{BootError, Executor, ExecutorOptions, SchedulerLinks};
 use cluster_proto::NodeId;
 use cluster_tls::{NodeAddress, Role};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::{Internal, Node, described, public, take};
 use crate::listeners::announce;
@@ -34,6 +32,10 @@ pub(super) async fn serve(
     let listener = take(&mut node.listeners.internal)?;
     let work_dir = WorkDir::create(&plan.data_dir)?;
     let readiness = Arc::new(NodeReadiness::new(node.shutdown.clone(), None, None));
+    let links = SchedulerLinks::new(&plan.schedulers, node.observer.clone());
+    // Set once: nobody else does.
+    let _ = info.links.set(links.clone());
+    readiness.set_links(links.clone());
     // Health is answered from the first moment on; readiness says what is still missing.
     let mut servings = public::serve(&mut node, None, readiness.clone(), info.clone());
     let node_id = internal.node_id.clone();
@@ -44,7 +46,8 @@ pub(super) async fn serve(
     let metrics = OwnMetrics::new(node.registry.clone(), &node_id, Role::Executor);
     let options = ExecutorOptions {
         node_id: internal.node_id,
-        schedulers: plan.schedulers,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        links: links.clone(),
         transport: internal.transport,
         task_slots: slots,
         work_dir: work_dir.path().to_owned(),
@@ -60,15 +63,16 @@ pub(super) async fn serve(
             Err(BootError::Stopped) => return Ok(()),
             Err(error) => return Err(described(error)),
         };
-        // Opened once: nobody else sets either.
-        let links = executor.links();
+        // Opened once: nobody else sets it.
         let _ = info.tables.set(executor.runtime());
         tables.watch(executor.runtime());
-        let _ = info.links.set(links.clone());
         announce("internal", &listener);
-        readiness.set_links(links);
         readiness.set_started();
-        serve_and_tell(executor, listener, shutdown, &node_id).await;
+        let told = tell_when_ready(&links, executor.dataset_count(), &node_id);
+        tokio::select! {
+            () = executor.serve(listener, shutdown) => {}
+            () = told => {}
+        }
         Ok(())
     };
     servings.push(working.boxed());
@@ -77,21 +81,9 @@ pub(super) async fn serve(
     served.map(|_| ())
 }
 
-/// Serves, and says that the node is ready once it works for a scheduler.
-async fn serve_and_tell(
-    executor: Executor,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-    node_id: &NodeId,
-) {
-    let (links, datasets) = (executor.links(), executor.dataset_count());
-    let told = async {
-        links.any_connected().await;
-        tracing::info!(role = "executor", node = %node_id, datasets, "ready");
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = executor.serve(listener, shutdown) => {}
-        () = told => {}
-    }
+/// Says that the node is ready once it works for a scheduler, and then nothing any more.
+async fn tell_when_ready(links: &SchedulerLinks, datasets: usize, node_id: &NodeId) {
+    links.any_connected().await;
+    tracing::info!(role = "executor", node = %node_id, datasets, "ready");
+    std::future::pending::<()>().await;
 }

@@ -76,10 +76,11 @@ async fn s3_location(s3: &S3State, secrets: &SecretStores) -> Result<S3Location,
     })
 }
 
-/// Opens the shared state for the scheduler `node_id`.
+/// Opens the shared state for the scheduler `node_id`, which starts with `app`.
 pub(super) async fn open(
     node: &Node,
     node_id: &NodeId,
+    app: &App,
     settings: StateSettings,
 ) -> anyhow::Result<Membership> {
     let http = node.listeners.http.as_ref();
@@ -90,6 +91,7 @@ pub(super) async fn open(
         http_address: http.map(|bound| advertised(bound, node_id)),
         node_id: node_id.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        app_digest: app.digest().to_owned(),
         ttl: settings.member_ttl,
         location: settings.location,
         events: Arc::clone(&node.observer) as _,

@@ -6,7 +6,7 @@ use cluster_tls::Role;
 use futures::FutureExt;
 use futures::future::{try_join, try_join_all};
 use public_api::NodeRole;
-use spice_runtime::{SqlEngine, TaskHistory, publish};
+use spice_runtime::{SqlEngine, TaskHistory};
 use spicepod::App;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use super::membership::{self, Admission, StateSettings};
 use super::{Internal, Node, described, public, take};
 use crate::info::OwnInfo;
 use crate::listeners::announce;
-use crate::manifest::Manifest;
+use crate::manifest::{InCluster, Manifest};
 use crate::own_metrics::OwnMetrics;
 use crate::readiness::NodeReadiness;
 
@@ -30,12 +30,10 @@ pub(super) async fn serve(
     let listener = take(&mut node.listeners.internal)?;
     let history = TaskHistory::new(internal.node_id.to_string(), Role::Scheduler.as_str());
     node.runtime.history = Some(history.clone());
-    let opening = node.opening();
-    let runtime = opening.open(&app).await.map_err(described)?;
-    let (writer, runtime) = publish(Arc::new(runtime));
+    let (writer, runtime) = node.open(&app).await?;
     node.metrics.tables.watch(runtime.clone());
     let app = Arc::new(app);
-    let membership = membership::open(&node, &internal.node_id, state).await?;
+    let membership = membership::open(&node, &internal.node_id, &app, state).await?;
     let node_id = internal.node_id.clone();
     let scheduler = Scheduler::start(SchedulerOptions {
         node_id: internal.node_id,
@@ -62,7 +60,8 @@ pub(super) async fn serve(
         Some(membership.list()),
     ));
     let servings = public::serve(&mut node, Some(sql), readiness.clone(), info);
-    node.follow((&app, manifest), writer, Some(scheduler.clone()))?;
+    let cluster = InCluster::new(&scheduler, &membership);
+    node.follow((&app, manifest), writer, Some(cluster))?;
     // Queries that are being answered need the executors, so the internal port goes last.
     let answered = CancellationToken::new();
     let answering = async {

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use public_api::NodeRole;
-use spice_runtime::{SqlEngine, TaskHistory, publish};
+use spice_runtime::{SqlEngine, TaskHistory};
 use spicepod::{App, SchedulerSettings};
 
-use super::{Node, described, public};
+use super::{Node, public};
 use crate::info::OwnInfo;
 use crate::manifest::Manifest;
 use crate::readiness::NodeReadiness;
@@ -16,9 +16,7 @@ pub(super) async fn serve(mut node: Node, app: App, manifest: Manifest) -> anyho
         tracing::warn!("runtime.scheduler has no effect on a node that is in no cluster");
     }
     node.runtime.history = Some(TaskHistory::new("standalone", "standalone"));
-    let opening = node.opening();
-    let runtime = opening.open(&app).await.map_err(described)?;
-    let (writer, runtime) = publish(Arc::new(runtime));
+    let (writer, runtime) = node.open(&app).await?;
     node.metrics.tables.watch(runtime.clone());
     let info = Arc::new(OwnInfo {
         tables: runtime.clone().into(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster_scheduler::{AppChangeError, AppChanged, Scheduler};
+use cluster_scheduler::{AppChangeError, AppChanged, Membership, Scheduler, ServedApp};
 use spice_runtime::{LocalSecrets, OpenError, Runtime, RuntimeOptions, RuntimeWriter};
 use spicepod::{App, LoadError};
 use thiserror::Error;
@@ -25,8 +25,25 @@ impl Opening {
 pub(crate) struct Adoption {
     pub(crate) opening: Opening,
     pub(crate) runtime: RuntimeWriter,
-    /// Who has executors that need it as well.
-    pub(crate) scheduler: Option<Scheduler>,
+    /// Who needs it, or needs to know, as well.
+    pub(crate) cluster: Option<InCluster>,
+}
+
+/// What a scheduler has beside its own tables.
+pub(crate) struct InCluster {
+    /// Who has executors.
+    scheduler: Scheduler,
+    /// What the other schedulers are told.
+    served: ServedApp,
+}
+
+impl InCluster {
+    pub(crate) fn new(scheduler: &Scheduler, membership: &Membership) -> Self {
+        Self {
+            scheduler: scheduler.clone(),
+            served: membership.served_app(),
+        }
+    }
 }
 
 /// Why a changed spicepod is not used.
@@ -60,14 +77,14 @@ impl Adoption {
     pub(super) async fn adopt(&self, app: Arc<App>) -> Result<Option<AppChanged>, ManifestFault> {
         let runtime = self.opening.open(&app).await;
         let runtime = Arc::new(runtime.map_err(ManifestFault::Open)?);
-        let changed = match &self.scheduler {
-            Some(scheduler) => {
-                let changed = scheduler.change_app(app).await;
-                Some(changed.map_err(ManifestFault::Executors)?)
-            }
-            None => None,
+        let Some(cluster) = &self.cluster else {
+            self.runtime.replace(runtime);
+            return Ok(None);
         };
+        let changed = cluster.scheduler.change_app(app.clone()).await;
+        let changed = changed.map_err(ManifestFault::Executors)?;
         self.runtime.replace(runtime);
-        Ok(changed)
+        cluster.served.change_to(app.digest());
+        Ok(Some(changed))
     }
 }

@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::adoption::{Adoption, ManifestFault};
 use super::memory::{Memory, Occasion};
+use super::shown::shown;
 use super::{Manifest, parse};
 use crate::faults::chain;
-use crate::observers::Observer;
+use crate::observers::{Observer, Rejected};
 
 /// Looks at the spicepod every two seconds, and when SIGHUP asks for it.
 pub(crate) struct ManifestWatch {
@@ -93,7 +94,7 @@ impl ManifestWatch {
         asked: bool,
     ) -> Result<(), ManifestFault> {
         let app = self.parse(text.clone()).await?;
-        if self.adoption.scheduler.is_some() && *app.scheduler() != self.settings {
+        if self.adoption.cluster.is_some() && *app.scheduler() != self.settings {
             tracing::warn!("runtime.scheduler has changed; it is used after a restart");
         }
         let same = app.digest() == self.digest;
@@ -120,7 +121,11 @@ impl ManifestWatch {
     fn reject(&mut self, text: Option<ManifestText>, fault: &ManifestFault, asked: bool) {
         let error = chain(fault);
         if self.memory.reject(text, &error, Instant::now()) || asked {
-            self.observer.manifest_rejected(fault.code(), &error);
+            let rejected = Rejected {
+                code: fault.code(),
+                reason: Some(shown(fault)),
+            };
+            self.observer.manifest_rejected(rejected, &error);
         }
     }
 

@@ -3,10 +3,16 @@
 use cluster_scheduler::AppChanged;
 use spicepod::App;
 
-use super::Observer;
+use super::{Observer, Rejected};
 use crate::metrics::ManifestLabels;
 
 impl Observer {
+    /// This node starts with `app`.
+    pub(crate) fn manifest_opened(&self, app: &App) {
+        let (digest, datasets, views) = (app.digest(), app.datasets().len(), app.views().len());
+        tracing::info!(digest, datasets, views, "spicepod opened");
+    }
+
     /// New queries are planned over `app` from now on; `changed` says how the executors are with it.
     pub(crate) fn manifest_changed(&self, app: &App, changed: Option<&AppChanged>) {
         self.count_manifest("changed", None);
@@ -18,9 +24,9 @@ impl Observer {
         }
     }
 
-    /// What is there now cannot be used, for a reason with this code.
-    pub(crate) fn manifest_rejected(&self, code: &'static str, error: &str) {
-        self.count_manifest("rejected", Some(code));
+    /// What is there now cannot be used; `error` says all about it, for the log alone.
+    pub(crate) fn manifest_rejected(&self, rejected: Rejected, error: &str) {
+        self.count_manifest("rejected", Some(rejected));
         tracing::warn!(error, "spicepod rejected, the one in use stays");
     }
 
@@ -36,11 +42,11 @@ impl Observer {
         tracing::info!("spicepod unchanged");
     }
 
-    fn count_manifest(&self, result: &'static str, fault: Option<&'static str>) {
-        self.rejected_manifest.set(fault);
+    fn count_manifest(&self, result: &'static str, fault: Option<Rejected>) {
         let rejected = i64::from(fault.is_some());
         self.metrics.manifest_rejected.set(rejected);
-        let reason = fault.unwrap_or_default();
+        let reason = fault.as_ref().map(|fault| fault.code).unwrap_or_default();
+        self.rejected_manifest.set(fault);
         let labels = ManifestLabels { result, reason };
         self.metrics.manifest_reloads.get_or_create(&labels).inc();
     }

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use cluster_proto::NodeId;
-use cluster_scheduler::{Access, MembershipEvents};
+use cluster_scheduler::{Access, Departure, MembershipEvents};
 
 use super::Observer;
 use crate::faults::chain;
@@ -66,9 +66,33 @@ impl MembershipEvents for Observer {
         tracing::info!(scheduler = %id, live, "scheduler joined");
     }
 
-    fn scheduler_left(&self, id: &NodeId, live: usize) {
+    fn scheduler_restarted(&self, id: &NodeId) {
+        tracing::info!(scheduler = %id, "scheduler restarted");
+    }
+
+    fn scheduler_left(&self, id: &NodeId, live: usize, departure: Departure) {
         self.show_live(live);
-        tracing::info!(scheduler = %id, live, "scheduler left");
+        match departure {
+            Departure::Announced => {
+                tracing::info!(scheduler = %id, live, reason = "it stopped", "scheduler left");
+            }
+            Departure::Silent(span) => {
+                let silent_s = span.as_secs_f64();
+                let reason = "it was silent for too long";
+                tracing::warn!(scheduler = %id, live, silent_s, reason, "scheduler left");
+            }
+        }
+    }
+
+    fn app_differs(&self, id: &NodeId, own: &str, theirs: &str) {
+        tracing::warn!(
+            scheduler = %id, own, theirs,
+            "scheduler serves another application, give both the same spicepod"
+        );
+    }
+
+    fn app_agrees(&self, id: &NodeId, digest: &str) {
+        tracing::info!(scheduler = %id, digest, "scheduler serves the same application again");
     }
 
     fn state_failed(&self, access: Access, error: &(dyn Error + 'static)) {

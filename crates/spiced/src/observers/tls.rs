@@ -8,7 +8,7 @@ use cluster_tls::{
     HandshakeEvent, PeerIdentity, Refusal, ReloadEvent, Side, Snapshot,
 };
 
-use super::Observer;
+use super::{Observer, Rejected};
 use crate::faults::chain;
 use crate::metrics::{CauseLabels, ConnectionLabels, DropLabels, HandshakeLabels, ReloadLabels};
 
@@ -118,7 +118,7 @@ impl Events for Observer {
             ReloadEvent::Rejected { error } => Some(error.fault().code()),
             _ => None,
         };
-        self.rejected.set(fault);
+        self.rejected.set(fault.map(Rejected::of_code));
         let reason = fault.unwrap_or_default();
         let labels = ReloadLabels {
             scope: SCOPE,

@@ -70,6 +70,7 @@ fn calls_as(id: &str) -> Result<[(&'static str, Vec<u8>); 9]> {
         executor_id: executor_id.clone(),
         message: None,
         instance_id: String::new(),
+        build_version: String::new(),
     };
     let register = RegisterExecutorParams {
         metadata: metadata.clone(),

@@ -68,6 +68,7 @@ async fn a_control_stream_takes_no_message_beyond_the_limit() -> Result<()> {
             executor_id: "127.0.0.1:9".to_owned(),
             message: Some(pb::executor_control_message::Message::Shutdown(shutdown)),
             instance_id: String::new(),
+            build_version: String::new(),
         };
         let status = caller.call(method, report.encode_to_vec()).await?;
         ensure!(status.code() == code, "{bytes} bytes: {status:?}");

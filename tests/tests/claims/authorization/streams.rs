@@ -59,6 +59,7 @@ fn heartbeat(id: &str) -> pb::ExecutorControlMessage {
         executor_id: id.to_owned(),
         message: Some(Message::Heartbeat(pb::Heartbeat { timestamp_ms: 1 })),
         instance_id: String::new(),
+        build_version: String::new(),
     }
 }
 
@@ -70,6 +71,7 @@ fn farewell(id: &str) -> pb::ExecutorControlMessage {
             reason: "the test is over".to_owned(),
         })),
         instance_id: String::new(),
+        build_version: String::new(),
     }
 }
 

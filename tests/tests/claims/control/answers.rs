@@ -4,15 +4,17 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use cluster_proto::pb;
-use cluster_test::{Leaf, LogLine, Node};
+use cluster_test::{Leaf, Listener, LogLine, Node, http_get};
 use cluster_tls::Role;
 use pb::executor_control_message::Message as Report;
 use pb::scheduler_control_message::Message as Command;
 use prost::Message as _;
+use serde_json::Value;
 
 use super::peer::{ID, caller, digest_of};
 use super::scripted::{Opened, Scripted};
 use crate::fixture::{Fixture, PATIENCE};
+use crate::status::command::spice;
 
 /// An executor of a scripted scheduler.
 struct Scene {
@@ -64,6 +66,14 @@ impl Scene {
         self.scheduler.define(another.clone());
         Ok(another)
     }
+}
+
+/// Why the application of its scheduler is not open on an executor, as that says.
+async fn app_fault(executor: &Node) -> Result<String> {
+    let reply = http_get(executor.address(Listener::Http)?, "/v1/status").await?;
+    let status: Value = serde_json::from_str(&reply.body)?;
+    let fault = status["schedulers"][0]["app_fault"].as_str();
+    Ok(fault.context("no fault")?.to_owned())
 }
 
 #[tokio::test]
@@ -130,10 +140,15 @@ async fn a_definition_that_cannot_be_opened_is_refused_once_tried_again_and_then
         request == "r1" && error.contains("does not exist"),
         "{error}"
     );
+    let fault = app_fault(&scene.executor).await?;
+    ensure!(error.starts_with(&fault[..100]), "{fault}, not {error}");
+    let shown = spice(&scene.executor, &["status"]).await?.stdout;
+    ensure!(shown.contains("! the application of 127.0.0.1:"), "{shown}");
     // It goes on trying, and goes on living, and says no more about it until it has it.
     stream.heartbeat().await?;
     fs::rename(&away, &late)?;
     ensure!(stream.loaded().await? == another.digest);
+    ensure!(app_fault(&scene.executor).await.is_err(), "it is open now");
     let told = |line: &LogLine| {
         line.message() == "application definition not opened, trying on"
             && line.field("digest") == Some(&another.digest)
@@ -225,7 +240,7 @@ async fn a_scheduler_that_restarts_learns_what_its_executors_have_open() -> Resu
     let mut scheduler = fixture.scheduler().await?;
     let _executor = fixture.executor(&scheduler).await?;
     let digest = digest_of(&scheduler).await?;
-    let port = scheduler.address(cluster_test::Listener::Internal)?.port();
+    let port = scheduler.address(Listener::Internal)?.port();
     scheduler.kill().await?;
 
     let leaf = Leaf::new("scheduler1").with_role(Role::Scheduler);

@@ -6,9 +6,11 @@ use anyhow::{Result, ensure};
 use cluster_proto::pb;
 use cluster_test::{Listener, LogLine, Metrics, Node, http_get};
 use pb::executor_control_message::Message as Report;
+use serde_json::json;
 use tonic::Code;
 
 use super::peer::{ID, Peer, caller, digest_of, loaded};
+use super::shown::document;
 use crate::fixture::{Fixture, PATIENCE};
 
 const VIEW: &str = "views:\n  - {name: doubled, sql: SELECT n * 2 AS n FROM numbers}\n";
@@ -35,7 +37,7 @@ async fn has_ready(node: &Node, executors: usize) -> Result<bool> {
 }
 
 /// Everything that was said on the stream so far has been heard: what comes after it was.
-async fn heard(scheduler: &Node, peer: &Peer) -> Result<()> {
+pub(super) async fn heard(scheduler: &Node, peer: &Peer) -> Result<()> {
     let before = ignored(scheduler).await?;
     peer.acknowledge("a mark of the test", "").await?;
     let ask = || ignored(scheduler);
@@ -185,6 +187,10 @@ async fn what_no_executor_can_have_open_ends_the_stream() -> Result<()> {
         peer.say(report.clone()).await?;
         let end = peer.end().await?;
         ensure!(end.code() == Code::InvalidArgument, "{report:?}: {end:?}");
+        let told = |line: &LogLine| {
+            line.message() == "executor disconnected" && line.field("reason") == Some(end.message())
+        };
+        scheduler.log().wait_for(told, PATIENCE).await?;
     }
     Ok(())
 }
@@ -200,10 +206,7 @@ async fn an_executor_that_never_answers_holds_up_a_change_for_a_bounded_time() -
     fs::write(fixture.manifest(), manifest + VIEW)?;
     let changed = |line: &LogLine| line.message() == "spicepod changed";
     let line = scheduler.log().wait_for(changed, PATIENCE).await?;
-    ensure!(
-        line.value("ready") == Some(&serde_json::json!(0)),
-        "{line:?}"
-    );
+    ensure!(line.value("ready") == Some(&json!(0)), "{line:?}");
     let unready = |line: &LogLine| {
         line.message() == "executor has not opened the changed spicepod yet"
             && line.field("executor") == Some(ID)
@@ -235,6 +238,11 @@ async fn a_definition_that_no_executor_can_open_is_not_used_until_one_can() -> R
     );
     ensure!(digest_of(&scheduler).await? == first.digest);
     ensure!(has_ready(&scheduler, 1).await?, "it serves as before");
+    let status = document(&scheduler, "/v1/status").await?;
+    let app = &status["app"];
+    ensure!(app["rejected"] == "executors", "{app}");
+    let fault = json!({"address": ID, "digest": second.digest, "reason": "no such file"});
+    ensure!(app["not_opened_by"] == json!([fault]), "{app}");
 
     // It is tried again, and this time the executor can.
     let third = peer.app_changed().await?;

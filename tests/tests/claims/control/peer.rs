@@ -107,6 +107,7 @@ fn message(id: &str, instance: &str, report: Report) -> pb::ExecutorControlMessa
         executor_id: id.to_owned(),
         message: Some(report),
         instance_id: instance.to_owned(),
+        build_version: VERSION.to_owned(),
     }
 }
 
@@ -118,6 +119,9 @@ pub(super) async fn digest_of(node: &Node) -> Result<String> {
     let digest = status["app"]["digest"].as_str();
     Ok(digest.context("no digest")?.to_owned())
 }
+
+/// What an executor of these tests says to be.
+const VERSION: &str = "0.0.9\u{1b}[2J\r\n";
 
 /// Where an executor of these tests says it is.
 pub(super) const ID: &str = "127.0.0.1:9";

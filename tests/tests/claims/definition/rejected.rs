@@ -3,13 +3,14 @@
 use std::fs;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use cluster_test::LogLine;
 use serde_json::{Value, json};
 
 use super::{CHANGED, REJECTED, Scene, app_of, manifest, write_manifest};
 use crate::fixture::PATIENCE;
 use crate::rows::Rows;
+use crate::status::command::spice;
 
 async fn rejections(scene: &Scene, at_least: usize) -> Result<Vec<String>> {
     let log = scene.scheduler()?.log();
@@ -23,6 +24,13 @@ async fn rejections(scene: &Scene, at_least: usize) -> Result<Vec<String>> {
     Ok(rejected
         .map(|line| line.field("error").unwrap_or_default().to_owned())
         .collect())
+}
+
+/// Why the spicepod is not used, for whoever asks.
+async fn reason(scene: &Scene) -> Result<String> {
+    let app = app_of(scene.scheduler()?).await?;
+    let reason = app["rejected_reason"].as_str();
+    Ok(reason.context("no reason")?.to_owned())
 }
 
 async fn ensure_old_serves(scene: &Scene, rejected: Value) -> Result<()> {
@@ -48,18 +56,38 @@ async fn a_broken_spicepod_keeps_the_one_in_use_and_every_fault_of_it_is_told_on
     let errors = rejections(&scene, 1).await?;
     ensure!(errors[0].contains("form"), "{errors:?}");
     ensure_old_serves(&scene, json!("invalid")).await?;
+    let reason = reason(&scene).await?;
+    for word in ["line ", "datasets[0].form: ", "did you mean `from`?"] {
+        ensure!(reason.contains(word), "no {word} in {reason}");
+    }
+    let shown = spice(scene.scheduler()?, &["status"]).await?.stdout;
+    let line = format!("! not used (invalid), the one before is: {reason}\n");
+    ensure!(shown.contains(&line), "{shown}");
+
+    // What is no YAML may hold anything.
+    let unclear = "name: ${env:A\npg_pass: 'hunter2";
+    write_manifest(&scene.fixture, unclear)?;
+    let errors = rejections(&scene, 2).await?;
+    ensure!(errors.len() == 2, "{errors:?}");
+    let reason = self::reason(&scene).await?;
+    ensure!(!reason.contains("hunter2"), "{reason}");
+    let directory = scene.fixture.directory().display().to_string();
+    ensure!(!reason.contains(&directory), "{reason}");
+    ensure!(reason.ends_with("the log says what is wrong"), "{reason}");
 
     // Asked for, it is told again: so by itself it was told once.
     scene.scheduler()?.hang_up().await?;
-    let errors = rejections(&scene, 2).await?;
-    ensure!(errors.len() == 2, "{errors:?}");
+    let errors = rejections(&scene, 3).await?;
+    ensure!(errors.len() == 3, "{errors:?}");
 
     // Another fault is news; so is that there is none any more.
     fs::remove_file(scene.fixture.manifest())?;
-    let errors = rejections(&scene, 3).await?;
-    ensure!(errors[2].contains("spicepod"), "{errors:?}");
+    let errors = rejections(&scene, 4).await?;
+    ensure!(errors[3].contains("spicepod"), "{errors:?}");
     let missing = app_of(scene.scheduler()?).await?;
     ensure!(missing["rejected"] == "missing", "{missing}");
+    let reason = &missing["rejected_reason"];
+    ensure!(*reason == "it is not there any more", "{missing}");
     write_manifest(&scene.fixture, &original)?;
     let repaired = |line: &LogLine| line.message() == "spicepod good again, the one in use stays";
     let log = scene.scheduler()?.log();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use cluster_proto::NodeId;
 use cluster_scheduler::{
-    Access, Membership, MembershipError, MembershipEvents, MembershipOptions, S3Keys, S3Location,
-    StateLocation,
+    Access, Departure, Membership, MembershipError, MembershipEvents, MembershipOptions, S3Keys,
+    S3Location, StateLocation,
 };
 use cluster_test::{Node, S3Server};
 use futures::future::{join_all, try_join_all};
@@ -100,7 +100,10 @@ impl MembershipEvents for Unheard {
     fn left(&self) {}
     fn not_left(&self, _: &(dyn std::error::Error + 'static)) {}
     fn scheduler_joined(&self, _: &NodeId, _: usize) {}
-    fn scheduler_left(&self, _: &NodeId, _: usize) {}
+    fn scheduler_restarted(&self, _: &NodeId) {}
+    fn scheduler_left(&self, _: &NodeId, _: usize, _: Departure) {}
+    fn app_differs(&self, _: &NodeId, _: &str, _: &str) {}
+    fn app_agrees(&self, _: &NodeId, _: &str) {}
     fn state_failed(&self, _: Access, _: &(dyn std::error::Error + 'static)) {}
     fn state_recovered(&self, _: Access, _: Duration) {}
     fn state_reached(&self, _: Access, _: Duration) {}
@@ -113,6 +116,7 @@ async fn member(server: &S3Server, port: u16) -> Result<Membership, MembershipEr
         node_id: NodeId::new("localhost", port).expect("a valid id"),
         http_address: None,
         version: "1".to_owned(),
+        app_digest: "0".repeat(64),
         ttl: Duration::from_secs(30),
         location: StateLocation::S3(S3Location {
             bucket: S3Server::BUCKET.to_owned(),

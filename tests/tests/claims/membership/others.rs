@@ -3,11 +3,11 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use cluster_test::{Listener, LogLine, Metrics};
+use cluster_test::{Listener, LogLine, Metrics, Node};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::{Cluster, id, knows_of, listed, said};
+use super::{Cluster, Place, id, knows_of, listed, said, says};
 use crate::fixture::PATIENCE;
 use crate::status::command::spice;
 
@@ -65,15 +65,35 @@ async fn a_killed_scheduler_is_gone_within_twice_the_ttl_and_one_that_ends_at_on
 
     let ended = Instant::now();
     third.terminate(PATIENCE).await?;
-    left(id(&third)?).await?;
+    let line = left(id(&third)?).await?;
+    ensure!(line.field("level") == Some("INFO"), "{line:?}");
+    ensure!(line.field("reason") == Some("it stopped"), "{line:?}");
     ensure!(ended.elapsed() < super::TTL * 2, "{:?}", ended.elapsed());
 
     let killed = Instant::now();
     second.kill().await?;
-    left(id(&second)?).await?;
+    let line = left(id(&second)?).await?;
+    ensure!(line.field("level") == Some("WARN"), "{line:?}");
+    let silent_s = line.value("silent_s").and_then(Value::as_f64);
+    ensure!(silent_s.is_some_and(|it| it > 6.0), "{line:?}");
     ensure!(killed.elapsed() < super::TTL * 4, "{:?}", killed.elapsed());
     ensure!(cluster.schedulers_of(&first).await? == [id(&first)?]);
     ensure!(listed(&first).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scheduler_that_is_back_before_it_was_missed_is_told_of_as_restarted() -> Result<()> {
+    let cluster = Cluster::with_scheduler("{state_location: 'file:state', member_ttl: 1m}", "")?;
+    let first = cluster.start("scheduler1").await?;
+    let mut second = cluster.start("scheduler2").await?;
+    knows_of(&first, 2).await?;
+    ensure!(!said(&first, "scheduler restarted"));
+    let place = Place::of(&second)?;
+    second.kill().await?;
+    let _second = Node::start(cluster.launch("scheduler2", place)?).await?;
+    says(&first, "scheduler restarted").await?;
+    ensure!(!said(&first, "scheduler left"));
     Ok(())
 }
 

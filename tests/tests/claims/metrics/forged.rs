@@ -93,6 +93,7 @@ fn message(report: Report) -> pb::ExecutorControlMessage {
         executor_id: ID.to_owned(),
         message: Some(report),
         instance_id: String::new(),
+        build_version: String::new(),
     }
 }
 

@@ -41,6 +41,9 @@ async fn a_scheduler_lists_itself_and_its_executors_as_they_proved_themselves() 
     let cluster = start(&fixture).await?;
     let members = members(&cluster).await?;
     ensure!(members.len() == 3, "{members:?}");
+    let status = document(cluster.node("scheduler1")?, "/v1/status").await?;
+    let digest = &status["app"]["digest"];
+    ensure!(digest.is_string(), "{status}");
     for name in ["scheduler1", "executor1", "executor2"] {
         let node = cluster.node(name)?;
         let member = &members[&address(node)?];
@@ -54,7 +57,10 @@ async fn a_scheduler_lists_itself_and_its_executors_as_they_proved_themselves() 
         ensure!(logged.contains(&format!("serial {serial},")), "{logged}");
         ensure!(certificate["not_after_unix_s"].is_u64(), "{member}");
         let executor = role == "executor";
-        ensure!(member["version"].is_null() == executor, "{member}");
+        ensure!(member["version"] == env!("CARGO_PKG_VERSION"), "{member}");
+        ensure!(member["app_digest"] == *digest, "{member}");
+        ensure!(member["app_differs"] == false, "{member}");
+        ensure!(member["app_fault"].is_null(), "{member}");
         ensure!(member["last_seen_s"].is_u64() == executor, "{member}");
         ensure!(member["member_for_s"].is_u64() == executor, "{member}");
     }

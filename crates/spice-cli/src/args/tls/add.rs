@@ -57,7 +57,8 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
 
-    /// Replace the node's certificate and files if they exist.
+    /// Replace the node's certificate and files if they exist. Those of a certificate that was
+    /// revoked are replaced without it.
     #[arg(long)]
     pub(crate) force: bool,
 
