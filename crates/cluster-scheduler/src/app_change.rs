@@ -43,6 +43,9 @@ pub(crate) async fn change(
     app: Arc<App>,
 ) -> Result<AppChanged, AppChangeError> {
     let before = state.app.borrow().clone();
+    if before.digest() != app.digest() {
+        state.members.ask_anew(app.digest());
+    }
     announce(state, app.clone());
     let progress = state.members.app_settled(app.digest(), OPEN_PATIENCE).await;
     let AppProgress {

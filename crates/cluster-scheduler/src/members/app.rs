@@ -93,6 +93,13 @@ impl MemberApp {
         news
     }
 
+    fn forget(&mut self, digest: &str) {
+        self.loaded.retain(|loaded| loaded != digest);
+        if self.failed_at(digest) {
+            self.failed = None;
+        }
+    }
+
     pub(super) fn fail(&mut self, failure: AppFailure) {
         self.failed = Some(failure);
     }
@@ -111,6 +118,12 @@ impl Members {
     pub(crate) fn record_failed(&self, id: &NodeId, failure: AppFailure) {
         self.lock().change(id, |member| member.app.fail(failure));
         self.app_changed();
+    }
+
+    /// Forgets what executors said about a definition, before they are asked to open it: what was
+    /// open long ago has been closed since, and what failed may not fail again.
+    pub(crate) fn ask_anew(&self, digest: &str) {
+        self.lock().change_all(|member| member.app.forget(digest));
     }
 
     /// Whether `run` can take tasks of queries over the application with this digest.
@@ -175,6 +188,13 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn failure(digest: &str) -> AppFailure {
+        AppFailure {
+            digest: digest.to_owned(),
+            reason: "no such file".to_owned(),
+        }
+    }
+
     fn connected(runs: &[&str]) -> std::sync::Arc<Members> {
         let members = Members::new(Duration::from_secs(30));
         for text in runs {
@@ -208,10 +228,7 @@ mod tests {
     fn an_executor_that_failed_and_then_managed_is_ready() {
         let members = connected(&["a:1#x", "b:1#x"]);
         let (a, b) = (run("a:1#x"), run("b:1#x"));
-        let failure = AppFailure {
-            digest: "one".to_owned(),
-            reason: "no such file".to_owned(),
-        };
+        let failure = failure("one");
         members.record_failed(a.node(), failure.clone());
         assert_eq!(members.summaries("")[0].app_failure, Some(failure));
         let progress = members.app_progress("one");
@@ -231,6 +248,22 @@ mod tests {
         let shown = |served| members.summaries(served)[0].app_digest.clone();
         assert_eq!(shown("two").as_deref(), Some("two"));
         assert_eq!(shown("four").as_deref(), Some("three"));
+    }
+
+    #[tokio::test]
+    async fn what_was_said_about_a_definition_before_it_was_asked_for_again_does_not_count() {
+        let members = connected(&["a:1#x", "b:1#x"]);
+        let (a, b) = (run("a:1#x"), run("b:1#x"));
+        for digest in ["one", "two"] {
+            members.record_loaded(a.node(), digest);
+        }
+        members.record_failed(b.node(), failure("one"));
+        members.ask_anew("one");
+        assert!(!members.is_ready(&a, "one") && members.is_ready(&a, "two"));
+        let progress = members.app_settled("one", Duration::ZERO).await;
+        assert_eq!(progress.waiting.len(), 2);
+        members.record_loaded(a.node(), "one");
+        assert!(members.is_ready(&a, "one"));
     }
 
     #[test]

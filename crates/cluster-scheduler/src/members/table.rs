@@ -49,6 +49,14 @@ impl Table {
         Some(result)
     }
 
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&mut Member)) {
+        for member in self.members.values_mut() {
+            self.tally.take(member);
+            change(member);
+            self.tally.add(member);
+        }
+    }
+
     pub(super) fn insert(&mut self, id: NodeId, member: Member) {
         self.tally.add(&member);
         if let Some(before) = self.members.insert(id, member) {
