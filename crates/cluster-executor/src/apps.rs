@@ -36,7 +36,7 @@ impl AppOptions {
     /// Only whoever gave the definition is asked for them: another scheduler would give its own to
     /// wherever this definition sends them.
     pub(crate) async fn open(&self, defined: Defined) -> Result<Opened, BootError> {
-        let giver = std::slice::from_ref(defined.scheduler());
+        let giver = defined.scheduler();
         let secrets = SchedulerSecrets::new(&self.transport, giver, &self.executor);
         defined.entrust(secrets).open(self.runtime.clone()).await
     }

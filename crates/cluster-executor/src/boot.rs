@@ -49,7 +49,7 @@ pub enum BootError {
         #[source]
         source: spicepod::LoadError,
     },
-    /// A dataset of the definition cannot be read on this machine.
+    /// A dataset of the definition is not on this machine what the definition says.
     #[error("the datasets of the cluster cannot be opened on this executor")]
     Datasets(#[source] spice_runtime::OpenError),
     /// The node was told to stop before it came up.
@@ -70,7 +70,7 @@ pub(crate) struct Entrusted {
     secrets: Arc<dyn SecretSource>,
 }
 
-/// An open definition: every dataset can be read here.
+/// An open definition: every dataset can be read here, or will be once it is within reach.
 pub(crate) struct Opened {
     pub(crate) runtime: Runtime,
     /// Who gave it.

@@ -63,7 +63,7 @@ impl Executor {
     /// # Errors
     ///
     /// [`BootError`] when a scheduler denies this node, sends something unusable, or names a
-    /// dataset that cannot be read here; and when stopped meanwhile.
+    /// dataset that is wrong here; and when stopped meanwhile. Data out of reach is waited for later.
     pub async fn boot(
         options: ExecutorOptions,
         shutdown: &CancellationToken,
@@ -107,7 +107,7 @@ impl Executor {
 
     /// How many datasets this executor has open.
     pub fn dataset_count(&self) -> usize {
-        self.apps.current().now().dataset_names().count()
+        self.apps.current().now().dataset_count()
     }
 
     /// What was opened last, for whoever shows it.

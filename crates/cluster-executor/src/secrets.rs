@@ -1,4 +1,4 @@
-//! Secrets of the application, as the schedulers give them.
+//! Secrets of an application, as the scheduler that gave the application gives them.
 //!
 //! An executor has no secret store: neither its environment nor its files are asked. What it was
 //! given stays in memory, and is wiped when it is no longer needed.
@@ -24,10 +24,10 @@ use tonic::{Code, Status};
 use crate::backoff::Backoff;
 use crate::boot::causes;
 
-/// Asks the schedulers for secrets.
+/// Asks a scheduler for the secrets of the application that it gave.
 pub(crate) struct SchedulerSecrets {
     transport: NodeTransport,
-    schedulers: Vec<NodeAddress>,
+    scheduler: NodeAddress,
     executor: NodeId,
     known: Mutex<HashMap<SecretReference, Known>>,
 }
@@ -38,7 +38,7 @@ struct Known {
     since: Instant,
 }
 
-/// Why no scheduler gave a secret, in the words of the last one that was asked.
+/// Why the scheduler gave no secret.
 #[derive(Debug, Error)]
 #[error("the scheduler at {scheduler} did not give it: {reason}")]
 struct Unanswered {
@@ -46,60 +46,27 @@ struct Unanswered {
     reason: String,
 }
 
-/// What one round of questions came to.
-enum Round {
-    Given(SecretString),
-    /// At least one scheduler answered that this executor does not get it.
-    Refused,
-    /// Nobody answered.
-    Unanswered(Option<Unanswered>),
-}
-
 impl SchedulerSecrets {
-    /// For the executor with this id, which works for `schedulers`. Connections are made for one
-    /// question each: there are few, and long pauses between them.
+    /// For the executor with this id, of the scheduler whose definition it is: any other would give
+    /// a secret of its own to wherever that definition sends it (`apps.rs`). Connections are made for
+    /// one question each: there are few, and long pauses between them.
     pub(crate) fn new(
         transport: &NodeTransport,
-        schedulers: &[NodeAddress],
+        scheduler: &NodeAddress,
         executor: &NodeId,
     ) -> SchedulerSecrets {
         SchedulerSecrets {
             transport: transport.clone(),
-            schedulers: schedulers.to_vec(),
+            scheduler: scheduler.clone(),
             executor: executor.clone(),
             known: Mutex::default(),
         }
     }
 
-    /// Asks once. The schedulers are those whose definition it is: any other would give a secret of
-    /// its own to wherever that definition sends it (`apps.rs`).
-    async fn round(&self, reference: &SecretReference) -> Round {
-        let mut round = Round::Unanswered(None);
-        for scheduler in &self.schedulers {
-            let status = match self.ask(scheduler, reference).await {
-                Ok(secret) => return Round::Given(secret),
-                Err(status) => status,
-            };
-            match (status.code(), &round) {
-                (Code::InvalidArgument | Code::PermissionDenied, _) => round = Round::Refused,
-                (_, Round::Refused) => {}
-                _ => {
-                    round = Round::Unanswered(Some(Unanswered {
-                        scheduler: scheduler.clone(),
-                        reason: reason(&status),
-                    }));
-                }
-            }
-        }
-        round
-    }
-
-    async fn ask(
-        &self,
-        scheduler: &NodeAddress,
-        reference: &SecretReference,
-    ) -> Result<SecretString, Status> {
+    /// Asks once.
+    async fn ask(&self, reference: &SecretReference) -> Result<SecretString, Status> {
         let options = ChannelOptions::default();
+        let scheduler = &self.scheduler;
         let channel = self.transport.channel(scheduler, Role::Scheduler, &options);
         let mut client =
             ClusterServiceClient::new(channel).max_decoding_message_size(ANSWER_LIMIT_BYTES);
@@ -116,11 +83,46 @@ impl SchedulerSecrets {
         Ok(SecretString::from(value.as_str()))
     }
 
-    fn recall(&self, reference: &SecretReference) -> Option<SecretString> {
+    /// Asks until there is an answer, for as long as a scheduler may take to restart.
+    async fn asked(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        let begun = Instant::now();
+        let mut backoff = Backoff::default();
+        loop {
+            let status = match self.ask(reference).await {
+                Ok(secret) => {
+                    self.remember(reference, &secret);
+                    return Ok(secret);
+                }
+                Err(status) => status,
+            };
+            if matches!(
+                status.code(),
+                Code::InvalidArgument | Code::PermissionDenied
+            ) {
+                let reference = reference.clone();
+                return Err(SecretError::Refused { reference });
+            }
+            let wait = backoff.next();
+            if begun.elapsed() + wait > PATIENCE {
+                return Err(SecretError::Unavailable {
+                    reference: reference.clone(),
+                    source: Box::new(Unanswered {
+                        scheduler: self.scheduler.clone(),
+                        reason: reason(&status),
+                    }),
+                });
+            }
+            sleep(wait).await;
+        }
+    }
+
+    /// What was given for `reference`, if it is younger than this.
+    fn recall(&self, reference: &SecretReference, age: Duration) -> Option<SecretString> {
         let mut known = self.known();
         known.retain(|_, known| known.since.elapsed() < KEPT_FOR);
         let known = known.get(reference)?;
-        Some(SecretString::from(known.secret.expose_secret()))
+        let young = known.since.elapsed() < age;
+        young.then(|| SecretString::from(known.secret.expose_secret()))
     }
 
     fn remember(&self, reference: &SecretReference, secret: &SecretString) {
@@ -139,34 +141,16 @@ impl SchedulerSecrets {
 #[async_trait]
 impl SecretSource for SchedulerSecrets {
     async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
-        if let Some(secret) = self.recall(reference) {
-            return Ok(secret);
+        match self.recall(reference, KEPT_FOR) {
+            Some(secret) => Ok(secret),
+            None => self.asked(reference).await,
         }
-        let begun = Instant::now();
-        let mut backoff = Backoff::default();
-        loop {
-            let unanswered = match self.round(reference).await {
-                Round::Given(secret) => {
-                    self.remember(reference, &secret);
-                    return Ok(secret);
-                }
-                Round::Refused => {
-                    let reference = reference.clone();
-                    return Err(SecretError::Refused { reference });
-                }
-                Round::Unanswered(unanswered) => unanswered,
-            };
-            let wait = backoff.next();
-            if begun.elapsed() + wait > PATIENCE {
-                return Err(SecretError::Unavailable {
-                    reference: reference.clone(),
-                    source: unanswered.map_or_else(
-                        || "no scheduler is known".into(),
-                        |cause| Box::new(cause).into(),
-                    ),
-                });
-            }
-            sleep(wait).await;
+    }
+
+    async fn secret_anew(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        match self.recall(reference, ANEW_AFTER) {
+            Some(secret) => Ok(secret),
+            None => self.asked(reference).await,
         }
     }
 }
@@ -192,9 +176,12 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(15);
 /// Schedulers restart within this; what cannot be had for longer is an error that somebody sees.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a secret is not asked for again. Datasets that share one are opened together; a
-/// secret that was replaced in its store is seen at the first use after it.
+/// How long a secret is not asked for again. Datasets that share one are opened together.
 const KEPT_FOR: Duration = Duration::from_secs(30);
+
+/// How long one that was refused where it was used is not asked for again: it may have been replaced
+/// in its store, and one that is wrong is refused to every task.
+const ANEW_AFTER: Duration = Duration::from_secs(5);
 
 /// A secret has up to a mebibyte.
 const ANSWER_LIMIT_BYTES: usize = 2 * 1024 * 1024;

@@ -27,5 +27,5 @@ pub use log::{Log, LogLine};
 pub use metrics::Metrics;
 pub use node::{Launch, Listener, Node, Signals};
 pub use pki::{Issued, KeyKind, Kind, Leaf, TestPki, Usage};
-pub use servers::{Credentials, HeldFile, PostgresServer, S3Server};
+pub use servers::{Credentials, HeldFile, PostgresServer, S3Server, StoppedS3Server};
 pub use sql::SqlClient;

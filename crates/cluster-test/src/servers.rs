@@ -11,7 +11,7 @@ mod s3;
 
 pub use held_file::HeldFile;
 pub use postgres::PostgresServer;
-pub use s3::{Credentials, S3Server};
+pub use s3::{Credentials, S3Server, StoppedS3Server};
 
 /// Some letters and digits that no other server has, for a password or the name of a key.
 fn random_word() -> String {

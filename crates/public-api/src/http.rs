@@ -24,9 +24,9 @@ mod sql;
 mod status;
 
 pub use self::node_info::{
-    AppDescription, AppFault, BoundListener, ExecutorFault, MAX_FAULTS, MAX_MEMBERS, Member,
-    MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate,
-    RootCertificate, SchedulerConnection, Security,
+    AppDescription, AppFault, BoundListener, ExecutorFault, MAX_FAULTS, MAX_MEMBERS,
+    MAX_UNAVAILABLE, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole,
+    OwnCertificate, RootCertificate, SchedulerConnection, Security, Unavailable,
 };
 pub use self::ready::{Readiness, ReadyState};
 

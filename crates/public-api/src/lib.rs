@@ -46,8 +46,9 @@ pub use crate::error::ServeError;
 pub use crate::flight::serve_flight;
 pub use crate::http::{
     AppDescription, AppFault, BoundListener, ExecutorFault, HttpState, MAX_FAULTS, MAX_MEMBERS,
-    Member, MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate,
-    Readiness, ReadyState, RootCertificate, SchedulerConnection, Security, serve_http,
+    MAX_UNAVAILABLE, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole,
+    OwnCertificate, Readiness, ReadyState, RootCertificate, SchedulerConnection, Security,
+    Unavailable, serve_http,
 };
 pub use crate::metrics::{
     ClusterMetrics, MetricsState, NodeSample, OwnCluster, ResourceAttributes, export_metrics,

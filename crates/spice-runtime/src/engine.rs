@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
 
 use crate::current::CurrentRuntime;
 use crate::history::{Asked, ClientProtocol, QuerySpan};
@@ -92,7 +93,8 @@ impl SqlEngine {
     /// # Errors
     ///
     /// [`QueryError::Invalid`] for wrong SQL, [`QueryError::Unsupported`] for a statement that
-    /// changes something or that takes parameters.
+    /// changes something or that takes parameters, [`QueryError::Unavailable`] for one that reads
+    /// what could not be opened yet.
     pub async fn plan(&self, sql: &str) -> Result<PlannedQuery, QueryError> {
         let runtime = self.runtime.now();
         let asked = Asked::now(sql, self.protocol);
@@ -190,7 +192,9 @@ async fn planned(
 ) -> Result<PlannedQuery, QueryError> {
     let session = runtime.session();
     let state = session.state();
-    let plan = read_only_plan(&state, sql).await?;
+    let statement = read_only(&state, sql)?;
+    runtime.check_available(&state, &statement)?;
+    let plan = statement_plan(&state, statement).await?;
     // Analysis settles the types. Its result serves as schema only, because whoever runs
     // the plan analyzes it again, with rules of its own.
     let analyzed =
@@ -212,11 +216,22 @@ pub(crate) async fn read_only_plan(
     state: &SessionState,
     sql: &str,
 ) -> Result<LogicalPlan, QueryError> {
+    statement_plan(state, read_only(state, sql)?).await
+}
+
+fn read_only(state: &SessionState, sql: &str) -> Result<Statement, QueryError> {
     complexity::admit(sql)?;
     let dialect = state.config_options().sql_parser.dialect;
     let parsed = state.sql_to_statement(sql, &dialect)?;
     statement::admit(&parsed)?;
-    let plan = state.statement_to_plan(parsed).await?;
+    Ok(parsed)
+}
+
+async fn statement_plan(
+    state: &SessionState,
+    statement: Statement,
+) -> Result<LogicalPlan, QueryError> {
+    let plan = state.statement_to_plan(statement).await?;
     statement::admit_plan(&plan)?;
     Ok(plan)
 }

@@ -23,19 +23,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod causes;
 mod complexity;
+mod contents;
 mod current;
 mod engine;
 mod history;
 mod ipc;
 mod open_error;
 mod opened;
+mod opening;
 mod origin;
 mod placement;
 mod postgres;
 mod probe;
 mod query_error;
 mod remote;
+mod reopening;
 mod runtime;
 mod s3;
 mod secrets;
@@ -43,8 +47,10 @@ mod session;
 mod statement;
 mod survey;
 mod table;
+mod unlike;
 mod views;
 
+pub use crate::contents::UnavailableTable;
 pub use crate::current::{CurrentRuntime, RuntimeWriter, publish};
 pub use crate::engine::{Distributor, PlannedQuery, SqlEngine};
 pub use crate::history::{

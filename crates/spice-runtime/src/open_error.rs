@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use datafusion::error::DataFusionError;
 use spicepod::TableName;
 
+use crate::causes::causes;
 use crate::postgres::PostgresError;
 use crate::s3::ObjectError;
 use crate::secrets::SecretError;
@@ -96,6 +97,19 @@ pub enum OpenFault {
         #[source]
         source: Box<DataFusionError>,
     },
+    /// Two files of one dataset have a column of the same name and another type.
+    #[error("dataset `{dataset}`: {one} and {other} cannot be one table")]
+    Unlike {
+        /// The dataset.
+        dataset: TableName,
+        /// The name of a file, or of an object.
+        one: String,
+        /// That of the first one that does not go with it.
+        other: String,
+        /// Which column it is.
+        #[source]
+        source: Box<DataFusionError>,
+    },
     /// The files hold no column, an empty CSV file for example.
     #[error("dataset `{dataset}`: {} holds no columns, so it makes no table", path.display())]
     NoColumns {
@@ -175,6 +189,54 @@ pub enum OpenFault {
         #[source]
         source: DataFusionError,
     },
+}
+
+impl OpenError {
+    pub(crate) fn engine(source: DataFusionError) -> Self {
+        let faults = vec![OpenFault::engine(source)];
+        Self { faults }
+    }
+}
+
+impl OpenFault {
+    pub(crate) fn engine(source: DataFusionError) -> Self {
+        OpenFault::Engine { source }
+    }
+
+    /// Whether nothing may be wrong but that something elsewhere is out of reach for now. Whatever
+    /// else is a fault of the application, or of what it is about.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            OpenFault::Store { source, .. } => source.is_outage(),
+            OpenFault::Postgres { source, .. } => source.is_outage(),
+            OpenFault::Secret { source, .. } => source.is_outage(),
+            // A store that went away while its objects were read.
+            OpenFault::Malformed { source, .. } => causes(&**source)
+                .find_map(|cause| cause.downcast_ref::<ObjectError>())
+                .is_some_and(ObjectError::is_outage),
+            _ => false,
+        }
+    }
+}
+
+/// Why a table is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reason {
+    /// For whoever asks, strangers too: of a store of secrets nothing that went wrong in it.
+    pub(crate) shown: String,
+    /// All of it, for the log.
+    pub(crate) told: String,
+}
+
+impl Reason {
+    pub(crate) fn of(fault: &OpenFault) -> Self {
+        let told = with_causes(fault);
+        let shown = match fault {
+            OpenFault::Secret { source, .. } => format!("{fault}: {source}"),
+            _ => told.clone(),
+        };
+        Self { shown, told }
+    }
 }
 
 fn lines(faults: &[OpenFault]) -> String {

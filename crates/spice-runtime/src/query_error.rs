@@ -19,7 +19,7 @@ pub enum QueryError {
     /// feature that is not there.
     #[error("{0}")]
     Unsupported(String),
-    /// Nobody is there to run the query now; it may work later.
+    /// Nobody is there to run the query now, or its data is out of reach; it may work later.
     #[error("{0}")]
     Unavailable(String),
     /// The query needs more memory or disk than it may use.

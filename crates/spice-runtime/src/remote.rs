@@ -34,14 +34,12 @@ impl Runtime {
     /// # Errors
     ///
     /// [`QueryError::Failed`] for what is no request, and for one that asks for something else than
-    /// columns of a dataset that is open here.
+    /// columns of a dataset that is open here; [`QueryError::Unavailable`] where that dataset is out
+    /// of this node's reach.
     pub fn requested_scan(&self, request: &[u8]) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
         let request: ScanRequest = serde_json::from_slice(request)
             .map_err(|error| QueryError::Failed(format!("an unusable request to read: {error}")))?;
-        let table = self.postgres(request.dataset()).ok_or_else(|| {
-            let name = request.dataset();
-            QueryError::Failed(format!("there is no dataset `{name}` to read rows of here"))
-        })?;
+        let table = self.postgres(request.dataset())?;
         let scan = table.requested(request);
         let scan = scan.map_err(|error| QueryError::Failed(error.to_string()))?;
         Ok(Arc::new(scan))

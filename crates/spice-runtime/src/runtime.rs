@@ -1,6 +1,6 @@
 //! An application's tables, open and ready to be queried.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,32 +8,32 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::common::TableReference;
-use datafusion::datasource::listing::ListingTable;
-use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
-use futures::{StreamExt as _, stream};
-use spicepod::{App, DEFAULT_SCHEMA, Dataset, Source, TableName};
+use datafusion::sql::parser::Statement;
+use spicepod::{App, DEFAULT_SCHEMA, Source, TableName};
 
+use crate::contents::UnavailableTable;
 use crate::history::{HistoryTable, OWN_SCHEMA, TaskHistory};
-use crate::open_error::{OpenError, OpenFault, with_causes};
+use crate::open_error::{OpenError, with_causes};
 use crate::opened::{Access, OpenDataset};
-use crate::placement::{Placement, placement};
+use crate::opening::{Opening, names};
 use crate::postgres::PostgresTable;
 use crate::query_error::QueryError;
-use crate::s3::S3Dataset;
+use crate::reopening::Growing;
 use crate::secrets::SecretSource;
-use crate::session::{CATALOG, RuntimeOptions};
+use crate::session::{self, CATALOG, RuntimeOptions};
 use crate::survey::{Survey, TableState};
-use crate::table::Files;
-use crate::{s3, session, table, views};
+use crate::views::{self, place};
 
-/// The datasets and views of one application.
+/// The datasets and views of one application. What was out of reach when it was opened is tried again
+/// for as long as the runtime lives, and is there from then on; nothing else of it changes.
 pub struct Runtime {
     context: SessionContext,
-    tables: Vec<TableEntry>,
-    datasets: Vec<OpenDataset>,
+    /// Every dataset and view, in the order of the manifest.
+    names: Vec<TableName>,
+    contents: Growing,
     survey: Survey,
     history: Option<TaskHistory>,
     app_digest: String,
@@ -41,37 +41,35 @@ pub struct Runtime {
 
 impl Runtime {
     /// Open everything that `app` declares. All of it is tried, so that the error holds every
-    /// fault; nothing is served unless all of it opened. The secrets that it refers to are taken
-    /// from `secrets`.
+    /// fault. A store, a database or a keeper of secrets that is out of reach is none: what needs it
+    /// is [`unavailable`](Self::unavailable) until it is there. The secrets that it refers to are
+    /// taken from `secrets`.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] with a fault for each dataset or view that cannot be served. A view over a
-    /// dataset that has a fault is not reported beside it.
+    /// [`OpenError`] with a fault for each dataset or view that cannot be served, what is out of reach
+    /// among them, where anything is wrong in itself. A view over a dataset that has a fault is not
+    /// reported beside it.
     pub async fn open(
         app: &App,
         options: RuntimeOptions,
         secrets: Arc<dyn SecretSource>,
     ) -> Result<Runtime, OpenError> {
-        let context = session::open(&options, app.digest()).map_err(engine)?;
-        add_schemas(&context, app).map_err(engine)?;
+        let context = session::open(&options, app.digest()).map_err(OpenError::engine)?;
+        add_schemas(&context, app).map_err(OpenError::engine)?;
         if let Some(history) = &options.history {
-            add_own_tables(&context, history).map_err(engine)?;
+            add_own_tables(&context, history).map_err(OpenError::engine)?;
         }
         let opening = Opening {
-            context: &context,
-            secrets: &secrets,
+            context: context.clone(),
+            app: app.clone(),
+            secrets,
         };
-        let (datasets, mut faults, broken) = opening.datasets(app.datasets()).await;
-        faults.extend(views::create(&context, app.views(), &broken).await);
-        if !faults.is_empty() {
-            return Err(OpenError { faults });
-        }
-        let tables = entries(&context, app).await.map_err(engine)?;
+        let contents = opening.first().await?;
         Ok(Runtime {
             context,
-            tables,
-            datasets,
+            names: names(app).map(|(name, _)| name.clone()).collect(),
+            contents: Growing::new(opening, contents),
             survey: Survey::default(),
             history: options.history,
             app_digest: app.digest().to_owned(),
@@ -91,17 +89,23 @@ impl Runtime {
         &self.app_digest
     }
 
-    /// Every dataset and view, in the order of the manifest, datasets first.
+    /// Every dataset and view that is open, in the order of the manifest, datasets first.
     #[must_use]
-    pub fn tables(&self) -> &[TableEntry] {
-        &self.tables
+    pub fn tables(&self) -> Vec<TableEntry> {
+        self.contents.now().tables.clone()
+    }
+
+    /// Every dataset and view that could not be opened yet, in the same order.
+    #[must_use]
+    pub fn unavailable(&self) -> Vec<UnavailableTable> {
+        self.contents.now().unavailable.clone()
     }
 
     /// The schemas of the catalog [`CATALOG`], sorted: those of the tables, the one that SQL may
     /// leave out, the information schema, and that of the node's own tables.
     #[must_use]
     pub fn schemas(&self) -> BTreeSet<&str> {
-        let tables = self.tables.iter().map(|table| table.name.schema());
+        let tables = self.names.iter().map(TableName::schema);
         let own = self.history.as_ref().map(|_| OWN_SCHEMA);
         tables
             .chain([DEFAULT_SCHEMA, INFORMATION_SCHEMA])
@@ -130,9 +134,9 @@ impl Runtime {
         self.history.as_ref()
     }
 
-    /// Looks whether the data behind every table is there now; the tables in the order of
-    /// [`tables`](Self::tables). It reads the file system and asks stores and databases, a few looks
-    /// at a time.
+    /// Looks whether the data behind every table is there now; the tables in the order of the
+    /// manifest. It reads the file system and asks stores and databases, a few looks at a time. What
+    /// is not open yet is not looked at.
     ///
     /// # Errors
     ///
@@ -142,7 +146,37 @@ impl Runtime {
     ///
     /// Cancel safe. A look that has begun goes on by itself, and counts until it ends.
     pub async fn survey(&self) -> Result<Vec<TableState>, QueryError> {
-        self.survey.of(&self.datasets, &self.tables).await
+        let contents = self.contents.now();
+        let open = self.survey.of(&contents.datasets, &contents.tables).await?;
+        if contents.unavailable.is_empty() {
+            return Ok(open);
+        }
+        let open = open
+            .into_iter()
+            .map(|state| (state.table.name.clone(), state));
+        let unavailable = contents.unavailable.iter();
+        let unavailable = unavailable.map(|it| (it.name.clone(), TableState::unavailable(it)));
+        let mut states: HashMap<TableName, TableState> = open.chain(unavailable).collect();
+        let states = self.names.iter().filter_map(|name| states.remove(name));
+        Ok(states.collect())
+    }
+
+    /// Checks that a statement names nothing that could not be opened.
+    pub(crate) fn check_available(
+        &self,
+        state: &SessionState,
+        statement: &Statement,
+    ) -> Result<(), QueryError> {
+        let contents = self.contents.now();
+        if contents.unavailable.is_empty() {
+            return Ok(());
+        }
+        let used = views::used_by(state, statement)?;
+        let mut missing = contents.unavailable.iter();
+        match missing.find(|it| used.contains(&place(&it.name))) {
+            Some(missing) => Err(QueryError::Unavailable(missing.reason.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Checks that the data at `locations` is still there. To the engine a directory that has
@@ -152,34 +186,36 @@ impl Runtime {
         locations: &BTreeSet<String>,
     ) -> Result<(), QueryError> {
         let read = |it: &&OpenDataset| it.locations().iter().any(|it| locations.contains(it));
-        for dataset in self
-            .datasets
-            .iter()
-            .filter(|it| it.can_vanish())
-            .filter(read)
-        {
+        let contents = self.contents.now();
+        let datasets = contents.datasets.iter();
+        for dataset in datasets.filter(|it| it.can_vanish()).filter(read) {
             let checked = dataset.check().await;
             checked.map_err(|fault| QueryError::Failed(with_causes(&fault)))?;
         }
         Ok(())
     }
 
-    /// The open table of this name, if it is in a database.
-    pub(crate) fn postgres(&self, name: &str) -> Option<&PostgresTable> {
-        self.datasets
-            .iter()
-            .find_map(|dataset| match &dataset.access {
-                Access::Postgres(table) if table.name().to_string() == name => Some(table),
-                _ => None,
-            })
+    /// The table of this name, if it is in a database and open.
+    pub(crate) fn postgres(&self, name: &str) -> Result<PostgresTable, QueryError> {
+        let contents = self.contents.now();
+        let named = |table: &TableName| table.to_string() == name;
+        let table = contents.datasets.iter().find_map(|it| match &it.access {
+            Access::Postgres(table) if named(table.name()) => Some(table.clone()),
+            _ => None,
+        });
+        let missing = contents.unavailable.iter().find(|it| named(&it.name));
+        table.ok_or_else(|| match missing {
+            Some(missing) => QueryError::Unavailable(missing.reason.clone()),
+            None => {
+                QueryError::Failed(format!("there is no dataset `{name}` to read rows of here"))
+            }
+        })
     }
 
-    /// The names of the datasets, in the order of the manifest.
-    pub fn dataset_names(&self) -> impl Iterator<Item = &TableName> {
-        self.tables
-            .iter()
-            .filter(|table| table.kind == TableKind::Dataset)
-            .map(|table| &table.name)
+    /// How many datasets are open.
+    #[must_use]
+    pub fn dataset_count(&self) -> usize {
+        self.contents.now().datasets.len()
     }
 }
 
@@ -223,25 +259,9 @@ pub enum TableKind {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime")
-            .field("tables", &self.tables)
+            .field("contents", &self.contents)
             .finish_non_exhaustive()
     }
-}
-
-fn engine(source: DataFusionError) -> OpenError {
-    OpenError {
-        faults: vec![engine_fault(source)],
-    }
-}
-
-fn engine_fault(source: DataFusionError) -> OpenFault {
-    OpenFault::Engine { source }
-}
-
-/// The name of every table, and its source where it has one.
-fn names(app: &App) -> impl Iterator<Item = (&TableName, Option<&Source>)> {
-    let datasets = app.datasets().iter().map(|d| (d.name(), Some(d.source())));
-    datasets.chain(app.views().iter().map(|v| (v.name(), None)))
 }
 
 fn add_schemas(context: &SessionContext, app: &App) -> Result<(), DataFusionError> {
@@ -269,92 +289,3 @@ fn add_own_tables(context: &SessionContext, history: &TaskHistory) -> Result<(),
     }
     Ok(())
 }
-
-/// What it takes to open datasets.
-struct Opening<'a> {
-    context: &'a SessionContext,
-    secrets: &'a Arc<dyn SecretSource>,
-}
-
-impl Opening<'_> {
-    /// Register each dataset that opens; give those, the faults of the others and their names.
-    async fn datasets(
-        &self,
-        datasets: &[Dataset],
-    ) -> (Vec<OpenDataset>, Vec<OpenFault>, Vec<TableName>) {
-        let tried = stream::iter(datasets.to_vec())
-            .map(|dataset| async move {
-                let name = dataset.name().clone();
-                (name, self.dataset(dataset).await)
-            })
-            .buffered(CONCURRENT_OPENS);
-        let tried: Vec<_> = tried.collect().await;
-        let (mut opened, mut faults, mut broken) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, result) in tried {
-            match result {
-                Ok(dataset) => opened.push(dataset),
-                Err(fault) => {
-                    faults.push(fault);
-                    broken.push(name);
-                }
-            }
-        }
-        (opened, faults, broken)
-    }
-
-    async fn dataset(&self, dataset: Dataset) -> Result<OpenDataset, OpenFault> {
-        let (access, table): (Access, Arc<dyn TableProvider>) = match dataset.source() {
-            Source::File(file) => {
-                let files = Files::local(&dataset, file).await?;
-                let access = Access::File(file.clone());
-                (access, Arc::new(self.files(&dataset, files).await?))
-            }
-            Source::S3(source) => {
-                let objects = S3Dataset::connect(&dataset, source, &**self.secrets).await?;
-                let url = s3::url(dataset.name()).map_err(engine_fault)?;
-                self.context.register_object_store(&url, objects.store());
-                objects.check().await?;
-                let files = Files::remote(&objects).map_err(engine_fault)?;
-                let table = self.files(&dataset, files).await?;
-                (Access::S3(Box::new(objects)), Arc::new(table))
-            }
-            Source::Postgres(source) => {
-                let table = PostgresTable::open(&dataset, source, self.secrets).await?;
-                (Access::Postgres(table.clone()), Arc::new(table))
-            }
-        };
-        self.context
-            .register_table(views::reference(dataset.name()), table)
-            .map_err(engine_fault)?;
-        Ok(OpenDataset { dataset, access })
-    }
-
-    async fn files(&self, dataset: &Dataset, files: Files) -> Result<ListingTable, OpenFault> {
-        table::open(&self.context.state(), dataset, files).await
-    }
-}
-
-async fn entries(context: &SessionContext, app: &App) -> Result<Vec<TableEntry>, DataFusionError> {
-    let mut tables = Vec::new();
-    for (name, source) in names(app) {
-        let provider = context.table_provider(views::reference(name)).await?;
-        let schema = provider.schema();
-        let table = provider_as_source(provider);
-        let scan = LogicalPlanBuilder::scan(views::reference(name), table, None)?.build()?;
-        let kind = source.map_or(TableKind::View, |_| TableKind::Dataset);
-        tables.push(TableEntry {
-            name: name.clone(),
-            kind,
-            schema,
-            source: source.cloned(),
-            locations: match placement(&scan)? {
-                Placement::Here => BTreeSet::new(),
-                Placement::WithTheData(locations) | Placement::HereWithData(locations) => locations,
-            },
-        });
-    }
-    Ok(tables)
-}
-
-/// How many datasets are opened at once. Opening waits for files more than it computes.
-const CONCURRENT_OPENS: usize = 8;

@@ -13,21 +13,23 @@ use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::error::{DataFusionError, Result};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store_cloud::aws::{AmazonS3, AmazonS3Builder};
+use object_store_cloud::aws::AmazonS3Builder;
 use object_store_cloud::{BackoffConfig, ClientOptions, RetryConfig};
 use secrecy::ExposeSecret;
-use spicepod::{Dataset, Format, ParamValue, S3Auth, S3Source, TableName};
+use spicepod::{Dataset, Format, ParamValue, S3Source, TableName};
 use tokio::time::timeout;
 use url::Url;
 
 use crate::open_error::OpenFault;
 use crate::probe::Located;
-use crate::secrets::{SecretSource, expand};
+use crate::secrets::{SecretError, SecretSource, expand};
 
 mod adapter;
 mod error;
+mod keys;
 
 use adapter::ReadOnlyStore;
+use keys::Keys;
 
 pub use error::ObjectError;
 
@@ -44,13 +46,28 @@ impl S3Dataset {
     pub(crate) async fn connect(
         dataset: &Dataset,
         source: &S3Source,
-        secrets: &dyn SecretSource,
+        secrets: &Arc<dyn SecretSource>,
     ) -> Result<Self, OpenFault> {
-        let client = client(dataset, source, secrets).await?;
+        let keys = Keys::of(dataset.name(), source.auth(), secrets).await;
+        let keys = keys.map_err(|source| secret(dataset, source))?;
+        let builder = builder(dataset, source, &**secrets).await?;
+        let builder = match &keys {
+            Some(keys) => builder.with_credentials(Arc::<Keys>::clone(keys)),
+            None => builder.with_skip_signature(true),
+        };
+        let client = builder.build().map_err(|error| OpenFault::Store {
+            dataset: dataset.name().clone(),
+            from: dataset.source().to_string(),
+            source: ObjectError::of(&error),
+        })?;
         Ok(Self {
             dataset: dataset.clone(),
             source: source.clone(),
-            store: Arc::new(ReadOnlyStore::new(client, dataset.name().clone())),
+            store: Arc::new(ReadOnlyStore {
+                client,
+                keys,
+                dataset: dataset.name().clone(),
+            }),
         })
     }
 
@@ -168,17 +185,15 @@ fn location(dataset: &TableName, source: &S3Source) -> Result<ListingTableUrl> {
     ListingTableUrl::try_new(url, None)
 }
 
-async fn client(
+/// All of a client but its keys.
+async fn builder(
     dataset: &Dataset,
     source: &S3Source,
     secrets: &dyn SecretSource,
-) -> Result<AmazonS3, OpenFault> {
+) -> Result<AmazonS3Builder, OpenFault> {
     let text = async |value: &ParamValue| {
         let expanded = expand(value, secrets).await;
-        expanded.map_err(|source| OpenFault::Secret {
-            dataset: dataset.name().clone(),
-            source,
-        })
+        expanded.map_err(|source| secret(dataset, source))
     };
     let region = match source.region() {
         Some(region) => text(region).await?,
@@ -195,27 +210,14 @@ async fn client(
         check_endpoint(dataset, endpoint, source.allows_http())?;
         builder = builder.with_endpoint(endpoint);
     }
-    builder = match source.auth() {
-        S3Auth::Public => builder.with_skip_signature(true),
-        S3Auth::Key {
-            key,
-            secret,
-            session_token,
-        } => {
-            builder = builder
-                .with_access_key_id(text(key).await?.expose_secret())
-                .with_secret_access_key(text(secret).await?.expose_secret());
-            match session_token {
-                Some(token) => builder.with_token(text(token).await?.expose_secret()),
-                None => builder,
-            }
-        }
-    };
-    builder.build().map_err(|error| OpenFault::Store {
+    Ok(builder)
+}
+
+fn secret(dataset: &Dataset, source: SecretError) -> OpenFault {
+    OpenFault::Secret {
         dataset: dataset.name().clone(),
-        from: dataset.source().to_string(),
-        source: ObjectError::of(&error),
-    })
+        source,
+    }
 }
 
 /// What the manifest could not judge, because a secret store had it.

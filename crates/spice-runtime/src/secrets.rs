@@ -1,6 +1,5 @@
 //! Secrets by their references: who has them, and how they get into a parameter.
 
-mod base64;
 mod environment;
 mod files;
 mod kubernetes;
@@ -29,6 +28,27 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
     ///
     /// [`SecretError`], which names the reference and never holds a value.
     async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError>;
+
+    /// As [`secret`](Self::secret), for somebody who had what it gave before refused: a source that
+    /// remembers looks again, unless it did a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// As [`secret`](Self::secret).
+    async fn secret_anew(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        self.secret(reference).await
+    }
+}
+
+/// A source for somebody whose secrets were refused.
+#[derive(Debug)]
+pub(crate) struct Anew<'a>(pub(crate) &'a dyn SecretSource);
+
+#[async_trait]
+impl SecretSource for Anew<'_> {
+    async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
+        self.0.secret_anew(reference).await
+    }
 }
 
 /// Why a secret is not to be had. No variant holds a value, nor does any cause.
@@ -36,10 +56,15 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
 #[non_exhaustive]
 pub enum SecretError {
     /// No store that the reference means has such a key.
-    #[error("the secret {reference} is in no store that it may come from")]
+    #[error(
+        "the secret {reference} is in no store that it may come from{}",
+        among(looked_in)
+    )]
     Absent {
         /// The secret.
         reference: SecretReference,
+        /// The names of the stores that were looked in, in that order.
+        looked_in: Vec<String>,
     },
     /// The node that keeps the secrets does not give this one to this node. It does not say why:
     /// the application there may not refer to it, or no store may have it.
@@ -62,6 +87,28 @@ pub enum SecretError {
     },
 }
 
+impl SecretError {
+    /// Whether only whoever keeps the secret is out of reach for now. A store that answers and does
+    /// not have it, or that is none, is a mistake of somebody.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            SecretError::Absent { .. } | SecretError::Refused { .. } => false,
+            SecretError::Unavailable { source, .. } => match source.downcast_ref::<StoreError>() {
+                Some(store) => store.is_outage(),
+                // Another node, which is asked over the network.
+                None => true,
+            },
+        }
+    }
+}
+
+fn among(stores: &[String]) -> String {
+    if stores.is_empty() {
+        return String::new();
+    }
+    format!(" (looked in: {})", stores.join(", "))
+}
+
 /// The source of an application that needs no secrets: it has none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoSecrets;
@@ -69,8 +116,10 @@ pub struct NoSecrets;
 #[async_trait]
 impl SecretSource for NoSecrets {
     async fn secret(&self, reference: &SecretReference) -> Result<SecretString, SecretError> {
-        let reference = reference.clone();
-        Err(SecretError::Absent { reference })
+        Err(SecretError::Absent {
+            reference: reference.clone(),
+            looked_in: Vec::new(),
+        })
     }
 }
 

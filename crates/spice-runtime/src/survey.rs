@@ -1,11 +1,13 @@
 //! Looking whether the data of all tables is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::Schema;
 use futures::{StreamExt as _, stream};
 use tokio::sync::Semaphore;
 
+use crate::contents::UnavailableTable;
 use crate::open_error::with_causes;
 use crate::opened::OpenDataset;
 use crate::query_error::QueryError;
@@ -20,6 +22,23 @@ pub struct TableState {
     /// What is wrong with its data, or with that of a dataset that it reads; `None` where a
     /// query would find all of it.
     pub fault: Option<String>,
+}
+
+impl TableState {
+    /// Of a table that could not be opened: its columns are not known.
+    pub(crate) fn unavailable(missing: &UnavailableTable) -> Self {
+        let table = TableEntry {
+            name: missing.name.clone(),
+            kind: missing.kind,
+            schema: Arc::new(Schema::empty()),
+            source: missing.source.clone(),
+            locations: BTreeSet::new(),
+        };
+        Self {
+            table,
+            fault: Some(missing.reason.clone()),
+        }
+    }
 }
 
 /// Keeps the number of looks within a bound: one at a file system that does not answer occupies

@@ -19,6 +19,7 @@ use crate::open_error::OpenFault;
 use crate::opened::locate;
 use crate::probe::Located;
 use crate::s3::S3Dataset;
+use crate::unlike;
 
 /// Files, or objects, that make a table together.
 pub(crate) struct Files {
@@ -59,16 +60,20 @@ pub(crate) async fn open(
     dataset: &Dataset,
     files: Files,
 ) -> Result<ListingTable, OpenFault> {
+    let options = listing(state, &files.format, files.located);
     let malformed = |error: DataFusionError| OpenFault::Malformed {
         dataset: dataset.name().clone(),
         path: files.shown.clone(),
         format: files.format.as_str(),
         source: Box::new(error),
     };
-    let options = listing(state, &files.format, files.located);
-    let schema = options.infer_schema(state, &files.url).await;
-    let schema = schema.map_err(malformed)?;
-    let schema = without_views(&schema);
+    let schema = match options.infer_schema(state, &files.url).await {
+        Ok(schema) => without_views(&schema),
+        Err(error) => {
+            let unlike = unlike::find(state, dataset, (&options, &files.url), &error).await;
+            return Err(unlike.unwrap_or_else(|| malformed(error)));
+        }
+    };
     if schema.fields().is_empty() {
         return Err(OpenFault::NoColumns {
             dataset: dataset.name().clone(),

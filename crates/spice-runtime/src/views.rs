@@ -7,24 +7,37 @@ use datafusion::catalog::view::ViewTable;
 use datafusion::common::{ResolvedTableReference, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
 use spicepod::{DEFAULT_SCHEMA, TableName, View};
 
 use crate::engine::read_only_plan;
-use crate::open_error::OpenFault;
+use crate::open_error::{OpenFault, Reason};
 use crate::query_error::QueryError;
 use crate::session::CATALOG;
 
 /// A table's place in the catalog.
-type Place = ResolvedTableReference;
+pub(crate) type Place = ResolvedTableReference;
 
-/// Create every view that can be created. `broken` holds the datasets that could not be opened:
-/// a view over one of them is left out without a word, since the fault is told already.
+/// What became of views.
+pub(crate) struct Made {
+    /// What is wrong with views themselves.
+    pub(crate) faults: Vec<OpenFault>,
+    /// Tables that are not there, with the reason.
+    pub(crate) missing: BTreeMap<Place, Reason>,
+}
+
+/// Create every view that can be created. `missing` holds the datasets that could not be opened:
+/// a view over one of them is left out for the same reason, and is no fault of its own.
 pub(crate) async fn create(
     context: &SessionContext,
-    views: &[View],
-    broken: &[TableName],
-) -> Vec<OpenFault> {
-    let mut plan = Order::new(broken.iter().map(place).collect());
+    views: &[&View],
+    missing: BTreeMap<Place, Reason>,
+) -> Made {
+    let mut plan = Order {
+        waiting: BTreeMap::new(),
+        missing,
+        faults: Vec::new(),
+    };
     for view in views {
         plan.add(&context.state(), view);
     }
@@ -35,10 +48,13 @@ pub(crate) async fn create(
                     plan.fail(view, fault);
                 }
             }
-            Step::Circle(names) => plan.faults.push(OpenFault::ViewCycle { views: names }),
+            Step::Circle(views) => plan.fail_circle(&views),
         }
     }
-    plan.faults
+    Made {
+        faults: plan.faults,
+        missing: plan.missing,
+    }
 }
 
 /// The full reference to a table of the manifest.
@@ -46,27 +62,19 @@ pub(crate) fn reference(name: &TableName) -> TableReference {
     TableReference::full(CATALOG, name.schema(), name.table())
 }
 
-/// Views that wait, each with the views and broken tables it uses.
+/// Views that wait, each with the tables it uses.
 struct Order<'a> {
     waiting: BTreeMap<Place, (&'a View, BTreeSet<Place>)>,
-    broken: BTreeSet<Place>,
+    missing: BTreeMap<Place, Reason>,
     faults: Vec<OpenFault>,
 }
 
 enum Step<'a> {
     Create(&'a View),
-    Circle(Vec<TableName>),
+    Circle(Vec<&'a View>),
 }
 
 impl<'a> Order<'a> {
-    fn new(broken: BTreeSet<Place>) -> Order<'a> {
-        Order {
-            waiting: BTreeMap::new(),
-            broken,
-            faults: Vec::new(),
-        }
-    }
-
     fn add(&mut self, state: &SessionState, view: &'a View) {
         match uses(state, view.sql()) {
             Ok(uses) => {
@@ -77,14 +85,25 @@ impl<'a> Order<'a> {
     }
 
     fn fail(&mut self, view: &View, fault: OpenFault) {
-        self.broken.insert(place(view.name()));
+        self.missing.insert(place(view.name()), Reason::of(&fault));
+        self.faults.push(fault);
+    }
+
+    fn fail_circle(&mut self, views: &[&View]) {
+        let names = views.iter().map(|view| view.name());
+        let fault = OpenFault::ViewCycle {
+            views: names.clone().cloned().collect(),
+        };
+        let reason = Reason::of(&fault);
+        self.missing
+            .extend(names.map(|name| (place(name), reason.clone())));
         self.faults.push(fault);
     }
 
     /// The next view whose uses are all there, or else a circle. Every step takes at least one
     /// view out of those that wait.
     fn next(&mut self) -> Option<Step<'a>> {
-        self.drop_dependents_of_broken();
+        self.drop_dependents_of_missing();
         let ready = self
             .waiting
             .iter()
@@ -94,27 +113,25 @@ impl<'a> Order<'a> {
             return Some(Step::Create(view));
         }
         let circle = self.circle()?;
-        let names = circle
+        let views = circle
             .into_iter()
-            .filter_map(|place| {
-                let (view, _) = self.waiting.remove(&place)?;
-                self.broken.insert(place);
-                Some(view.name().clone())
-            })
-            .collect();
-        Some(Step::Circle(names))
+            .filter_map(|place| self.waiting.remove(&place))
+            .map(|(view, _)| view);
+        Some(Step::Circle(views.collect()))
     }
 
-    fn drop_dependents_of_broken(&mut self) {
+    fn drop_dependents_of_missing(&mut self) {
+        let reason = |uses: &BTreeSet<Place>, missing: &BTreeMap<Place, Reason>| {
+            uses.iter().find_map(|used| missing.get(used).cloned())
+        };
         loop {
             let lost = self
                 .waiting
                 .iter()
-                .find(|(_, (_, uses))| !uses.is_disjoint(&self.broken))
-                .map(|(place, _)| place.clone());
-            let Some(lost) = lost else { return };
+                .find_map(|(place, (_, uses))| Some((place.clone(), reason(uses, &self.missing)?)));
+            let Some((lost, reason)) = lost else { return };
             self.waiting.remove(&lost);
-            self.broken.insert(lost);
+            self.missing.insert(lost, reason);
         }
     }
 
@@ -145,18 +162,24 @@ async fn register(context: &SessionContext, view: &View) -> Result<(), OpenFault
     Ok(())
 }
 
-/// The tables that a query names; names of its own common table expressions are none.
 fn uses(state: &SessionState, sql: &str) -> Result<BTreeSet<Place>, QueryError> {
     let dialect = state.config_options().sql_parser.dialect;
-    let statement = state.sql_to_statement(sql, &dialect)?;
-    let references = state.resolve_table_references(&statement)?;
+    used_by(state, &state.sql_to_statement(sql, &dialect)?)
+}
+
+/// The tables that a statement names; names of its own common table expressions are none.
+pub(crate) fn used_by(
+    state: &SessionState,
+    statement: &Statement,
+) -> Result<BTreeSet<Place>, QueryError> {
+    let references = state.resolve_table_references(statement)?;
     Ok(references
         .into_iter()
         .map(|reference| reference.resolve(CATALOG, DEFAULT_SCHEMA))
         .collect())
 }
 
-fn place(name: &TableName) -> Place {
+pub(crate) fn place(name: &TableName) -> Place {
     reference(name).resolve(CATALOG, DEFAULT_SCHEMA)
 }
 

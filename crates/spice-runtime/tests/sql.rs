@@ -107,6 +107,66 @@ views:
 }
 
 #[tokio::test]
+async fn names_the_two_files_that_cannot_be_one_table() {
+    let pod = Pod::new();
+    pod.text("many/a.csv", "n,word\n1,x\n");
+    pod.text("many/b.csv", "n,word\n2,y\n");
+    pod.text("many/c.csv", "n,word\nthree,z\n");
+    let body = "datasets: [{name: t, from: 'file:many', params: {file_format: csv}}]\n";
+    let told = open(&pod.app(body)).await.unwrap_err().to_string();
+    let start = "dataset `t`: a.csv and c.csv cannot be one table: ";
+    assert!(told.starts_with(start) && told.contains("'n'"), "{told}");
+    pod.text("many/c.csv", "n,word\n3,z\n");
+    assert_eq!(count(&pod.engine(body).await, "t").await, 3);
+}
+
+#[tokio::test]
+async fn a_database_out_of_reach_is_no_fault_and_fails_what_reads_it_alone() {
+    let pod = Pod::new();
+    pod.parquet("kept.parquet", &[1]);
+    let body = "datasets:
+  - {name: kept, from: 'file:kept.parquet'}
+  - name: crm.away
+    from: postgres:t
+    params: {pg_host: 127.0.0.1, pg_port: 1, pg_db: d, pg_user: u, pg_sslmode: disable}
+views:
+  - {name: over_away, sql: SELECT id FROM kept WHERE id IN (SELECT id FROM crm.away)}
+  - {name: over_kept, sql: SELECT id FROM kept}
+";
+    let engine = pod.engine(body).await;
+    assert_eq!(count(&engine, "over_kept").await, 1);
+    let told =
+        "dataset `crm.away`: cannot read postgres:public.t: no connection with 127.0.0.1:1: ";
+    for sql in [
+        "SELECT id FROM crm.away",
+        "SELECT 1 FROM over_away",
+        "EXPLAIN SELECT id FROM spice.crm.away",
+        "SELECT id FROM kept UNION SELECT id FROM \"over_away\"",
+    ] {
+        let error = rows(&engine, sql).await.unwrap_err();
+        let QueryError::Unavailable(reason) = &error else {
+            panic!("{sql}: {error:?}");
+        };
+        assert!(reason.starts_with(told), "{sql}: {reason}");
+    }
+    let own = "WITH over_away AS (SELECT id FROM kept) SELECT id FROM over_away";
+    assert_eq!(rows(&engine, own).await.unwrap(), 1);
+    assert_eq!(faulty(&engine).await, ["crm.away", "over_away"]);
+    let runtime = engine.runtime();
+    assert_eq!(runtime.tables().len(), 2);
+    assert!(runtime.schemas().contains("crm"));
+    // A fault beside it is told with it.
+    let body = format!("{body}  - {{name: wrong, sql: SELECT x FROM kept}}\n");
+    let faults = pod.faults(&body).await;
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults[0].contains("crm.away") && faults[1].contains("wrong"),
+        "{faults:?}"
+    );
+}
+
+#[tokio::test]
 async fn names_the_dataset_and_the_secret_that_is_in_no_store() {
     let pod = Pod::new();
     let body = "datasets:

@@ -8,9 +8,9 @@ use cluster_proto::NodeId;
 use cluster_scheduler::{AppFailure, MemberSummary, Scheduler, SchedulerSummary};
 use cluster_tls::{Credentials, PeerIdentity};
 use public_api::{
-    AppDescription, AppFault, BoundListener, ExecutorFault, MAX_FAULTS, MAX_MEMBERS, Member,
-    MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate,
-    RootCertificate, SchedulerConnection, Security,
+    AppDescription, AppFault, BoundListener, ExecutorFault, MAX_FAULTS, MAX_MEMBERS,
+    MAX_UNAVAILABLE, Member, MemberCertificate, MemberList, NodeDescription, NodeInfo, NodeRole,
+    OwnCertificate, RootCertificate, SchedulerConnection, Security, Unavailable,
 };
 use spice_runtime::{CurrentRuntime, Runtime};
 
@@ -95,6 +95,7 @@ impl OwnInfo {
         let rejected = self.rejected_manifest.fault();
         AppDescription {
             not_opened_by: self.not_opened_by(&digest),
+            unavailable: self.tables().map_or_else(Vec::new, |it| unavailable(&it)),
             digest,
             rejected: rejected.as_ref().map(|rejected| rejected.code),
             rejected_reason: rejected.and_then(|rejected| rejected.reason),
@@ -195,6 +196,15 @@ impl Protection {
             Self::NoPort => Security::None,
         }
     }
+}
+
+fn unavailable(tables: &Runtime) -> Vec<Unavailable> {
+    let missing = tables.unavailable().into_iter().take(MAX_UNAVAILABLE);
+    let told = missing.map(|missing| Unavailable {
+        table: missing.name.to_string(),
+        reason: missing.reason,
+    });
+    told.collect()
 }
 
 fn schedulers(links: &SchedulerLinks) -> Vec<SchedulerConnection> {

@@ -1,6 +1,8 @@
 //! Every metric of a node: names, units and help in one place. Rooms emit events; this binary
 //! counts them.
 
+mod tables;
+
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use public_api::NodeRole;
+
+use tables::TableMetrics;
 
 /// What a node counts.
 #[derive(Clone, Debug)]
@@ -25,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) reload_rejected: Gauge<i64, AtomicI64>,
     pub(crate) manifest_reloads: Family<ManifestLabels, Counter>,
     pub(crate) manifest_rejected: Gauge<i64, AtomicI64>,
+    pub(crate) tables: TableMetrics,
     pub(crate) commands: Family<CommandLabels, Counter>,
     pub(crate) acknowledgements_ignored: Counter<u64, AtomicU64>,
     pub(crate) denials: Family<DenialLabels, Counter>,
@@ -160,6 +165,7 @@ impl Metrics {
             reload_rejected: Gauge::default(),
             manifest_reloads: Family::default(),
             manifest_rejected: Gauge::default(),
+            tables: TableMetrics::default(),
             commands: Family::default(),
             acknowledgements_ignored: Counter::default(),
             denials: Family::default(),
@@ -191,6 +197,7 @@ impl Metrics {
         self.register_audit(&mut registry);
         self.register_work(&mut registry);
         self.register_manifest(&mut registry);
+        registry.register_collector(Box::new(self.tables.clone()));
         match role {
             NodeRole::Scheduler => {
                 self.register_scheduler(&mut registry);

@@ -3,6 +3,7 @@
 
 mod databases;
 mod objects;
+mod outages;
 mod tls;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use arrow::util::pretty::pretty_format_batches;
 use cluster_test::{Launch, Leaf, Listener, LogLine, Metrics, Node, SqlClient};
 use cluster_tls::Role;
+use tokio::time::timeout;
 
 use crate::fixture::{Fixture, PATIENCE};
 
@@ -33,6 +35,10 @@ impl Cluster {
         })
     }
 
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.executors.iter().chain([&self.scheduler])
+    }
+
     /// The rows of an answer, their values joined by `|`.
     async fn rows(&self, sql: &str) -> Result<Vec<String>> {
         let flight = self.scheduler.address(Listener::Flight)?;
@@ -52,6 +58,24 @@ impl Cluster {
         Ok(())
     }
 
+    /// Asks these again and again until each of `nodes` has used what is new for every dataset: which
+    /// of the executors gets a task is nobody's choice.
+    async fn ask_until_replaced(&self, statements: &[&str], nodes: &[&Node]) -> Result<()> {
+        let is_told = |line: &LogLine| line.message().contains("refused and");
+        let count = |node: &Node| node.log().lines().iter().filter(|it| is_told(it)).count();
+        let counts = || nodes.iter().map(|node| count(node)).collect::<Vec<_>>();
+        let asking = async {
+            while counts().iter().any(|count| *count < statements.len()) {
+                for sql in statements {
+                    // Refused until then.
+                    let _ = self.rows(sql).await;
+                }
+            }
+        };
+        let asked = timeout(PATIENCE, asking).await;
+        asked.with_context(|| format!("replaced on the nodes: {:?}", counts()))
+    }
+
     /// What a query fails with.
     async fn failure(&self, sql: &str) -> Result<String> {
         let error = self.rows(sql).await.err();
@@ -69,7 +93,7 @@ impl Cluster {
             tasks += metrics.sum("node_tasks_total").context("no such metric")?;
         }
         ensure!(tasks > 0.0, "the executors ran no task");
-        for node in self.executors.iter().chain([&self.scheduler]) {
+        for node in self.nodes() {
             let log = node.log().tail(usize::MAX);
             ensure_discreet(&log, secrets)?;
         }

@@ -17,7 +17,7 @@ use command::spice;
 pub(crate) use command::standalone;
 
 /// The document at `path`, where there must be one.
-async fn document(node: &Node, path: &str) -> Result<Value> {
+pub(crate) async fn document(node: &Node, path: &str) -> Result<Value> {
     let reply = http_get(node.address(Listener::Http)?, path).await?;
     ensure!(
         reply.status == 200,

@@ -11,7 +11,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
-use spice_runtime::SCAN_MARK;
+use spice_runtime::{QueryError, SCAN_MARK};
 
 use crate::apps::OpenApps;
 
@@ -46,7 +46,15 @@ impl PhysicalExtensionCodec for TaskCodec {
         };
         let runtime = self.apps.runtime_of(context.session_config())?;
         let scan = runtime.requested_scan(request);
-        scan.map_err(|error| DataFusionError::External(Box::new(error)))
+        scan.map_err(|error| match error {
+            // Another executor may reach what this one does not. As an I/O error the engine takes it
+            // for temporary, and gives the task to one.
+            QueryError::Unavailable(reason) => DataFusionError::IoError(std::io::Error::new(
+                std::io::ErrorKind::NotConnected,
+                reason,
+            )),
+            error => DataFusionError::External(Box::new(error)),
+        })
     }
 
     fn try_encode(

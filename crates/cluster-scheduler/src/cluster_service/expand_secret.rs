@@ -223,7 +223,10 @@ mod tests {
             self.asked.lock().unwrap().push(reference.to_string());
             let reference = reference.clone();
             match reference.key() {
-                "MISSING" | NO_SECRET => Err(SecretError::Absent { reference }),
+                "MISSING" | NO_SECRET => Err(SecretError::Absent {
+                    reference,
+                    looked_in: vec![],
+                }),
                 "BROKEN" => Err(SecretError::Unavailable {
                     reference,
                     source: "no such directory".into(),

@@ -22,7 +22,8 @@ use crate::pki::Issued;
 pub struct PostgresServer {
     process: Process,
     /// The data, and the socket that statements of the test go through.
-    directory: TempDir,
+    files: Files,
+    arguments: Vec<String>,
     port: u16,
     password: String,
 }
@@ -83,7 +84,7 @@ impl PostgresServer {
     /// What the server answers.
     pub async fn execute(&self, sql: &str) -> Result<()> {
         let (client, connection) = Config::new()
-            .host_path(self.directory.path())
+            .host_path(self.files.directory.path())
             .port(self.port)
             .user(Self::USER)
             .password(&self.password)
@@ -106,7 +107,7 @@ impl PostgresServer {
             "hostssl all all 127.0.0.1/32 scram-sha-256",
             &format!("hostssl all all 127.0.0.1/32 {method}"),
         );
-        fs::write(self.directory.path().join("hba.conf"), rules)?;
+        fs::write(self.files.path("hba.conf"), rules)?;
         self.execute("SELECT pg_reload_conf()").await?;
         let reloaded = |line: &LogLine| line.raw().contains("reloading configuration files");
         self.process.wait_for(reloaded).await.map(drop)
@@ -119,7 +120,7 @@ impl PostgresServer {
     /// When it has ended.
     pub async fn pause(&self) -> Result<()> {
         // The process is a shell that waits; the server says its own number in a file.
-        let file = fs::read_to_string(self.directory.path().join("data/postmaster.pid"))?;
+        let file = fs::read_to_string(self.files.path("data/postmaster.pid"))?;
         let id = file.lines().next().context("no number")?.parse()?;
         crate::node::send(id, "STOP").await
     }
@@ -134,17 +135,47 @@ impl PostgresServer {
         Ok(())
     }
 
+    /// Starts it again after its end, at the same port and with the data that it had.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, with what it wrote.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.process = self.files.serve(self.port, &self.arguments).await?;
+        Ok(())
+    }
+
     async fn with_arguments(files: Files, arguments: &[String]) -> Result<Self> {
         let password = random_word();
         files.write("password", &password)?;
         files.initialize().await?;
         let port = free_port()?;
-        let mut command = files.command("sh");
+        Ok(Self {
+            process: files.serve(port, arguments).await?,
+            files,
+            arguments: arguments.to_vec(),
+            port,
+            password,
+        })
+    }
+}
+
+/// Where the programs are and where the data is.
+#[derive(Debug)]
+struct Files {
+    programs: PathBuf,
+    directory: TempDir,
+    owner: Option<u32>,
+}
+
+impl Files {
+    async fn serve(&self, port: u16, arguments: &[String]) -> Result<Process> {
+        let mut command = self.command("sh");
         command.args(["-c", UNTIL_THE_INPUT_ENDS]);
-        command.arg(files.programs.join("postgres"));
-        command.arg("-D").arg(files.path("data"));
+        command.arg(self.programs.join("postgres"));
+        command.arg("-D").arg(self.path("data"));
         command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-        command.arg("-k").arg(files.directory.path());
+        command.arg("-k").arg(self.directory.path());
         // A test that loses its power has lost its data anyway.
         for setting in ["fsync=off", "shared_buffers=16MB"] {
             command.args(["-c", setting]);
@@ -154,23 +185,9 @@ impl PostgresServer {
         }
         let process = Process::start("PostgreSQL", command, "").await?;
         process.wait_for(|line| line.raw().contains(READY)).await?;
-        Ok(Self {
-            process,
-            directory: files.directory,
-            port,
-            password,
-        })
+        Ok(process)
     }
-}
 
-/// Where the programs are and where the data will be.
-struct Files {
-    programs: PathBuf,
-    directory: TempDir,
-    owner: Option<u32>,
-}
-
-impl Files {
     /// PostgreSQL refuses to run as root, so that root's tests give the data to somebody.
     fn new() -> Result<Self> {
         let directory = tempfile::tempdir().context("cannot make a directory for PostgreSQL")?;
@@ -288,6 +305,8 @@ mod tests {
         );
         server.stop().await.unwrap();
         assert!(connect(&server, server.password()).await.is_err());
+        server.start_again().await.unwrap();
+        server.execute("SELECT n FROM t").await.unwrap();
     }
 
     #[tokio::test]

@@ -53,6 +53,14 @@ impl Process {
         line.with_context(|| format!("{} does not start", self.name))
     }
 
+    /// Writes to its standard input.
+    pub(super) async fn tell(&mut self, text: &str) -> Result<()> {
+        let name = self.name;
+        let input = self.input.as_mut();
+        let input = input.with_context(|| format!("{name} has ended"))?;
+        Ok(input.write_all(text.as_bytes()).await?)
+    }
+
     /// Ends it and waits until it has.
     pub(super) async fn stop(&mut self) -> Result<ExitStatus> {
         self.input = None;

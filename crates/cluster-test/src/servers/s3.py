@@ -3,8 +3,9 @@
 Usage: s3.py PORT BUCKET...
 
 Reads one line of JSON from standard input, {"ACCESS KEY": "SECRET", ...}, makes the buckets, writes
-`listening on 127.0.0.1:PORT` to standard error and serves until standard input ends. Port 0 is any
-free one. What it holds is in memory.
+`listening on 127.0.0.1:PORT` to standard error and serves until standard input ends. Each further
+line of that form replaces all keys, and is answered by `keys replaced by ACCESS KEY, ...`. Port 0 is
+any free one. What it holds is in memory.
 
 moto itself takes every signature for good, and looks at a condition (`If-Match`) apart from the
 write that it guards. Here a request without a valid signature (AWS Signature Version 4) is refused,
@@ -137,7 +138,9 @@ def main():
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=Handler)
     print(f"listening on 127.0.0.1:{server.server_port}", file=sys.stderr, flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    sys.stdin.read()
+    for line in sys.stdin:
+        application.keys = json.loads(line)
+        print(f"keys replaced by {', '.join(application.keys)}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use super::process::Process;
 use super::random_word;
+use crate::log::LogLine;
 
 /// A running server with one empty bucket and one pair of keys, which no other server knows.
 #[derive(Debug)]
@@ -41,6 +42,14 @@ impl Credentials {
             secret_access_key: format!("{}/+{}", random_word(), random_word()),
         }
     }
+
+    /// As the server reads them.
+    fn line(&self) -> String {
+        format!(
+            "{}\n",
+            json!({ &self.access_key_id: self.secret_access_key })
+        )
+    }
 }
 
 impl S3Server {
@@ -51,11 +60,13 @@ impl S3Server {
     /// When its Python packages are not installed, which `cargo xtask test` does, or it does not
     /// start, with what it wrote.
     pub async fn start() -> Result<Self> {
-        let credentials = Credentials::random();
+        Self::start_at(0, Credentials::random()).await
+    }
+
+    async fn start_at(port: u16, credentials: Credentials) -> Result<Self> {
         let mut command = Command::new(python()?);
-        command.args(["-c", SCRIPT, "0", Self::BUCKET]);
-        let keys = json!({ &credentials.access_key_id: credentials.secret_access_key });
-        let process = Process::start("the S3 server", command, &format!("{keys}\n")).await?;
+        command.args(["-c", SCRIPT, &port.to_string(), Self::BUCKET]);
+        let process = Process::start("the S3 server", command, &credentials.line()).await?;
         let listening = |text: &str| text.strip_prefix(LISTENING).map(str::to_owned);
         let line = process
             .wait_for(|line| listening(line.raw()).is_some())
@@ -129,15 +140,50 @@ impl S3Server {
         self.process.signal("CONT").await
     }
 
+    /// Makes these the only keys that it knows.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub async fn replace_keys(&mut self, credentials: &Credentials) -> Result<()> {
+        self.process.tell(&credentials.line()).await?;
+        let replaced =
+            |line: &LogLine| line.raw() == format!("{REPLACED}{}", credentials.access_key_id);
+        self.process.wait_for(replaced).await?;
+        self.credentials = credentials.clone();
+        Ok(())
+    }
+
     /// Ends it, with everything that it holds.
     ///
     /// # Errors
     ///
     /// When it does not end.
-    pub async fn stop(mut self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<StoppedS3Server> {
         let status = self.process.stop().await?;
         ensure!(status.success(), "the S3 server ended with {status}");
-        Ok(())
+        Ok(StoppedS3Server {
+            port: self.address.port(),
+            credentials: self.credentials,
+        })
+    }
+}
+
+/// Where a server was that has ended.
+#[derive(Debug)]
+pub struct StoppedS3Server {
+    port: u16,
+    credentials: Credentials,
+}
+
+impl StoppedS3Server {
+    /// Starts one at the same port that knows the same keys and holds nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, with what it wrote.
+    pub async fn start(self) -> Result<S3Server> {
+        S3Server::start_at(self.port, self.credentials).await
     }
 }
 
@@ -172,6 +218,9 @@ const SCRIPT: &str = include_str!("s3.py");
 /// What it writes when it is ready, before its address.
 const LISTENING: &str = "listening on ";
 
+/// What it writes when it has other keys, before their names.
+const REPLACED: &str = "keys replaced by ";
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -183,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_its_own_keys_open_it() {
-        let server = S3Server::start().await.unwrap();
+        let mut server = S3Server::start().await.unwrap();
         server
             .put("a dir/ü +&=.csv", b"n\n1\n".to_vec())
             .await
@@ -213,7 +262,22 @@ mod tests {
             let refused = refused.unwrap_err().to_string();
             assert!(refused.contains(code), "{refused}");
         }
-        server.stop().await.unwrap();
+        let new = Credentials::random();
+        server.replace_keys(&new).await.unwrap();
+        let refused = client.list_with_delimiter(None).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("InvalidAccessKeyId"),
+            "{refused}"
+        );
+        let client = server.client(&new).unwrap();
+        client.list_with_delimiter(None).await.unwrap();
+        let stopped = server.stop().await.unwrap();
+        let _server = stopped.start().await.unwrap();
+        assert!(
+            client.get(&"a dir/ü +&=.csv".into()).await.is_err(),
+            "it holds something"
+        );
+        client.list_with_delimiter(None).await.unwrap();
     }
 
     /// Eight writers count to forty together. A look and a write that another can come between

@@ -143,6 +143,18 @@ pub struct AppDescription {
     pub rejected_reason: Option<String>,
     /// The executors that could not open the newest application; at most [`MAX_FAULTS`].
     pub not_opened_by: Vec<ExecutorFault>,
+    /// The tables that are not open because their data is out of reach, at most
+    /// [`MAX_UNAVAILABLE`]. The node is ready nevertheless: it serves the others.
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// A table that is not open yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unavailable {
+    /// Its name.
+    pub table: String,
+    /// Why, for a person.
+    pub reason: String,
 }
 
 /// An executor that could not open an application.
@@ -231,6 +243,9 @@ fn unix_seconds<S: Serializer>(at: &SystemTime, to: S) -> Result<S::Ok, S::Error
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     to.serialize_u64(since.as_secs())
 }
+
+/// As many as a person reads; `/v1/datasets` has all of them.
+pub const MAX_UNAVAILABLE: usize = 100;
 
 /// More than a person looks into; the list of members has all of them.
 pub const MAX_FAULTS: usize = 16;

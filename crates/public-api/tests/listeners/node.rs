@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use public_api::{
     AppDescription, AppFault, BoundListener, ExecutorFault, HttpState, Member, MemberCertificate,
     MemberList, NodeDescription, NodeInfo, NodeRole, OwnCertificate, Readiness, ReadyState,
-    RootCertificate, Security, serve_http,
+    RootCertificate, Security, Unavailable, serve_http,
 };
 use serde_json::json;
 use spice_runtime::Runtime;
@@ -45,6 +45,7 @@ async fn describes_a_node_and_whether_it_is_ready() {
             "rejected": "invalid",
             "rejected_reason": "line 3",
             "not_opened_by": [{"address": "e1:50052", "digest": "def", "reason": "no such file"}],
+            "unavailable": [{"table": "orders", "reason": "no connection"}],
         },
     });
     assert_eq!(answer.json(), expected);
@@ -221,6 +222,10 @@ fn described(role: NodeRole, security: Security) -> NodeDescription {
             digest: "abc".to_owned(),
             rejected: Some("invalid"),
             rejected_reason: Some("line 3".to_owned()),
+            unavailable: vec![Unavailable {
+                table: "orders".to_owned(),
+                reason: "no connection".to_owned(),
+            }],
             not_opened_by: vec![ExecutorFault {
                 address: "e1:50052".to_owned(),
                 fault: fault(),

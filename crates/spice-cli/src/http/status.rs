@@ -44,6 +44,11 @@ fn card(status: &Status, now: SystemTime) -> Card {
     if let Some(app) = &status.app {
         application(&mut card, app);
     }
+    let unavailable = status.app.iter().flat_map(|app| &app.unavailable);
+    for missing in unavailable {
+        let (table, reason) = (printable(&missing.table), printable(&missing.reason));
+        card.row("unavailable", format!("{} {table}: {reason}", times::MARK));
+    }
     for scheduler in &status.schedulers {
         card.row("works for", scheduler.told());
         if let Some(fault) = &scheduler.app_fault {
@@ -152,6 +157,15 @@ struct App {
     /// Older nodes do not say.
     #[serde(default)]
     not_opened_by: Vec<ExecutorFault>,
+    /// Nor this.
+    #[serde(default)]
+    unavailable: Vec<Unavailable>,
+}
+
+#[derive(Deserialize)]
+struct Unavailable {
+    table: String,
+    reason: String,
 }
 
 #[derive(Deserialize)]

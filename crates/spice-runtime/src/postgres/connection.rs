@@ -19,7 +19,19 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects and begins to read.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError::Connecting`] with what is in the way.
     pub(super) async fn open(server: &Server) -> Result<Self, PostgresError> {
+        let opened = Self::begin(server).await;
+        opened.map_err(|source| PostgresError::Connecting {
+            server: server.shown.clone(),
+            source: Box::new(source),
+        })
+    }
+
+    async fn begin(server: &Server) -> Result<Self, PostgresError> {
         let opened = timeout(OPEN_LIMIT, async {
             let connection = match &server.tls {
                 Some(tls) => Self::dial(server, tls.clone()).await?,

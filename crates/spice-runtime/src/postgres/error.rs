@@ -1,20 +1,41 @@
 //! Why a database gave no rows, told without what it should not have repeated.
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use tokio_postgres::error::SqlState;
+
+use crate::causes::{causes, innermost, is_tls};
 
 /// Why a database gave no rows. No variant holds a value of a parameter.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostgresError {
+    /// Whatever kept a connection from being made.
+    #[error("no connection with {server}")]
+    Connecting {
+        /// Its host and port, as the manifest has them.
+        server: String,
+        /// What is in the way.
+        #[source]
+        source: Box<PostgresError>,
+    },
     /// No connection, or one that broke.
     #[error("the database cannot be reached: {reason}")]
     Unreachable {
-        /// What the network or TLS said.
+        /// What the network said.
         reason: String,
     },
+    /// A server that proves to be somebody else, or nobody.
+    #[error("TLS with the database fails: {reason}; check `pg_host` and `pg_sslrootcert`")]
+    Tls {
+        /// What TLS said.
+        reason: String,
+    },
+    /// A server that was not set up for TLS.
+    #[error(
+        "the server has no TLS; give it a certificate, or set `pg_sslmode: disable` where nobody          else can reach the network between: rows, and whatever proves the password, then travel          in the clear, and nothing proves which server it is"
+    )]
+    NoTls,
     /// A server that is silent.
     #[error("the database did not answer within {seconds} s")]
     Silent {
@@ -111,9 +132,26 @@ pub enum PostgresError {
 impl PostgresError {
     /// The text with the texts of its causes.
     pub(crate) fn told(&self) -> String {
-        match self.source() {
-            Some(source) => format!("{self}: {source}"),
-            None => self.to_string(),
+        let texts: Vec<String> = causes(self).map(ToString::to_string).collect();
+        texts.join(": ")
+    }
+
+    /// Whether the server did not take the user or the password.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Connecting { source, .. } => source.is_refusal(),
+            Self::Refused { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the server is out of reach or out of order, and not what it was asked for is wrong.
+    pub(crate) fn is_outage(&self) -> bool {
+        match self {
+            Self::Connecting { source, .. } => source.is_outage(),
+            Self::Unreachable { .. } | Self::Silent { .. } => true,
+            Self::Statement { code, .. } => OUT_OF_ORDER.iter().any(|it| code.starts_with(it)),
+            _ => false,
         }
     }
 }
@@ -124,8 +162,15 @@ impl From<tokio_postgres::Error> for PostgresError {
             return refused(refusal.code(), refusal.message());
         }
         let reason = innermost(&error);
+        // Of these two the client tells by text alone.
         if reason.contains("channel binding") {
             return Self::Unbound;
+        }
+        if reason == "server does not support TLS" {
+            return Self::NoTls;
+        }
+        if is_tls(&error) {
+            return Self::Tls { reason };
         }
         Self::Unreachable { reason }
     }
@@ -144,16 +189,9 @@ fn refused(code: &SqlState, message: &str) -> PostgresError {
     }
 }
 
-/// The layers above repeat each other.
-fn innermost(error: &tokio_postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = error.to_string();
-        cause = error.source();
-    }
-    text
-}
+/// The beginnings of codes of a server that starts, stops, is full or has lost its own way: broken
+/// connections, too few resources, an operator's intervention, and errors of its system.
+const OUT_OF_ORDER: [&str; 4] = ["08", "53", "57P", "58"];
 
 #[cfg(test)]
 mod tests {
@@ -182,5 +220,34 @@ mod tests {
         }
         let told = refused(&SqlState::DIVISION_BY_ZERO, "division by zero").to_string();
         assert_eq!(told, "the database refuses: division by zero (22012)");
+    }
+
+    #[test]
+    fn a_server_out_of_order_is_told_from_one_that_refuses() {
+        for code in [
+            SqlState::CANNOT_CONNECT_NOW,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::IO_ERROR,
+        ] {
+            assert!(refused(&code, "").is_outage(), "{code:?}");
+        }
+        for code in [
+            SqlState::INVALID_PASSWORD,
+            SqlState::INVALID_CATALOG_NAME,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            SqlState::QUERY_CANCELED,
+            SqlState::UNDEFINED_TABLE,
+        ] {
+            assert!(!refused(&code, "").is_outage(), "{code:?}");
+        }
+        assert!(!PostgresError::NoTls.is_outage());
+        let silent = PostgresError::Connecting {
+            server: "db:5432".to_owned(),
+            source: Box::new(PostgresError::Silent { seconds: 10 }),
+        };
+        assert!(silent.is_outage());
+        let told = "no connection with db:5432: the database did not answer within 10 s";
+        assert_eq!(silent.told(), told);
     }
 }

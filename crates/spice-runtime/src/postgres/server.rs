@@ -1,6 +1,7 @@
 //! Whom to ask, as whom, and by what right.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -17,6 +18,8 @@ use crate::secrets::{SecretSource, expand};
 /// A database and the right to read in it. It cannot be printed.
 #[derive(Clone)]
 pub(super) struct Server {
+    /// Its host and port as the manifest has them: a host that is a secret stays one.
+    pub(super) shown: String,
     pub(super) config: Config,
     /// `None` where there is to be no TLS.
     pub(super) tls: Option<MakeRustlsConnect>,
@@ -60,6 +63,7 @@ impl Server {
         };
         let tls = protected(&mut config, source.ssl_mode(), roots).await;
         Ok(Self {
+            shown: shown(&source.host().to_string(), source.port()),
             config,
             tls: tls.map_err(fault)?,
         })
@@ -69,6 +73,13 @@ impl Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").finish_non_exhaustive()
+    }
+}
+
+fn shown(host: &str, port: u16) -> String {
+    match host.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]:{port}"),
+        Err(_) => format!("{host}:{port}"),
     }
 }
 
@@ -128,6 +139,8 @@ mod tests {
         for host in ["db", "db.example.org", "127.0.0.1", "::1", "db_1"] {
             assert!(is_host(host), "{host}");
         }
+        assert_eq!(shown("db", 5432), "db:5432");
+        assert_eq!(shown("::1", 5432), "[::1]:5432");
         for other in ["", "/run/postgresql", "a,b", "a b", "user@db"] {
             assert!(!is_host(other), "{other}");
         }

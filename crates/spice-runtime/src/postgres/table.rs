@@ -20,7 +20,7 @@ use super::scan::{ANSWER_LIMIT, PostgresScan, Selected};
 use super::server::Server;
 use super::sql::{Selection, Statement};
 use crate::open_error::OpenFault;
-use crate::secrets::SecretSource;
+use crate::secrets::{Anew, SecretSource};
 
 /// An open table. Clones are the same one.
 #[derive(Clone)]
@@ -106,17 +106,18 @@ impl PostgresTable {
     pub(super) async fn connect(&self) -> Result<Connection, PostgresError> {
         let server = Arc::clone(&self.server());
         match Connection::open(&server).await {
-            Err(refused @ PostgresError::Refused { .. }) => self.connect_anew(refused).await,
+            Err(refused) if refused.is_refusal() => self.connect_anew(refused).await,
             opened => opened,
         }
     }
 
     /// A password that is refused may have been replaced, in the database and in its store.
     async fn connect_anew(&self, refused: PostgresError) -> Result<Connection, PostgresError> {
-        let server = Server::of(&self.dataset, &self.source, &*self.secrets).await;
+        let server = Server::of(&self.dataset, &self.source, &Anew(&*self.secrets)).await;
         let server = server.map_err(|_| refused)?;
         let connection = Connection::open(&server).await?;
         *self.server() = Arc::new(server);
+        tracing::info!(dataset = %self.name(), "password was refused and is replaced");
         Ok(connection)
     }
 

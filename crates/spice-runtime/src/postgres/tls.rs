@@ -17,8 +17,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::error::PostgresError;
 
 /// TLS with a server whose certificate reaches the system's roots and is for the host that was
-/// dialled. The connector takes rustls' default provider, which is the one that is linked. Reads
-/// files: not for async workers.
+/// dialled. The connector offers no choice of rustls' provider: it takes the default one, which is
+/// the one that is linked. Reads files: not for async workers.
 pub(super) fn system_roots() -> Result<MakeRustlsConnect, PostgresError> {
     match MakeRustlsConnect::with_native_certs() {
         Ok((connector, _)) => Ok(connector),
@@ -67,7 +67,7 @@ pub(super) fn any_certificate() -> Result<MakeRustlsConnect, PostgresError> {
 fn connector(verifier: Arc<dyn ServerCertVerifier>) -> Result<MakeRustlsConnect, PostgresError> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| PostgresError::Unreachable {
+        .map_err(|error| PostgresError::Tls {
             reason: error.to_string(),
         })?
         .dangerous()

@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     Attributes, CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
@@ -22,30 +24,30 @@ use object_store_cloud::aws::AmazonS3;
 use spicepod::TableName;
 
 use super::error::ObjectError;
+use super::keys::Keys;
 
 /// The objects that a dataset's keys open, to be read.
-pub(crate) struct ReadOnlyStore {
-    client: AmazonS3,
-    dataset: TableName,
+pub(super) struct ReadOnlyStore {
+    pub(super) client: AmazonS3,
+    /// What the client signs with; `None` where it does not.
+    pub(super) keys: Option<Arc<Keys>>,
+    pub(super) dataset: TableName,
 }
 
 impl ReadOnlyStore {
-    pub(crate) fn new(client: AmazonS3, dataset: TableName) -> Self {
-        Self { client, dataset }
-    }
-
     /// What is known of an object without its bytes.
-    pub(crate) async fn head(&self, key: &Path) -> Result<ObjectMeta, ObjectError> {
+    pub(super) async fn head(&self, key: &Path) -> Result<ObjectMeta, ObjectError> {
+        let key = forth(key)?;
         let options = cloud::GetOptions::new().with_head(true);
-        let found = self.client.get_opts(&forth(key)?, options).await;
-        meta(found.map_err(|error| ObjectError::of(&error))?.meta)
+        let found = self.ask(|| self.client.get_opts(&key, options.clone()));
+        meta(found.await?.meta)
     }
 
     /// The objects and directories right below a prefix.
-    pub(crate) async fn list_below(&self, prefix: &Path) -> Result<ListResult, ObjectError> {
+    pub(super) async fn list_below(&self, prefix: &Path) -> Result<ListResult, ObjectError> {
         let prefix = forth(prefix)?;
-        let found = self.client.list_with_delimiter(Some(&prefix)).await;
-        let found = found.map_err(|error| ObjectError::of(&error))?;
+        let found = self.ask(|| self.client.list_with_delimiter(Some(&prefix)));
+        let found = found.await?;
         let directories = found.common_prefixes.iter().map(back);
         Ok(ListResult {
             common_prefixes: directories.collect::<Result<_, _>>()?,
@@ -55,6 +57,24 @@ impl ReadOnlyStore {
                 .map(meta)
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Asks once, and once more where the keys were refused and there are others by now.
+    async fn ask<T, F>(&self, request: impl Fn() -> F) -> Result<T, ObjectError>
+    where
+        F: Future<Output = cloud::Result<T>>,
+    {
+        let used = self.keys.as_ref().map(|keys| keys.current());
+        let refused = match request().await.map_err(|error| ObjectError::of(&error)) {
+            Err(error) if error.is_denied() => error,
+            answer => return answer,
+        };
+        if let (Some(keys), Some(used)) = (&self.keys, used)
+            && keys.renewed_after(&used).await
+        {
+            return request().await.map_err(|error| ObjectError::of(&error));
+        }
+        Err(refused)
     }
 
     fn refused<T>(&self) -> Result<T> {
@@ -69,8 +89,9 @@ impl ObjectStore for ReadOnlyStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let told = |error: ObjectError| error.for_engine(location.as_ref());
         let key = forth(location).map_err(told)?;
-        let found = self.client.get_opts(&key, get_options(options)).await;
-        let found = found.map_err(|error| told(ObjectError::of(&error)))?;
+        let options = get_options(options);
+        let found = self.ask(|| self.client.get_opts(&key, options.clone()));
+        let found = found.await.map_err(told)?;
         let (range, head) = (found.range.clone(), meta(found.meta.clone()).map_err(told)?);
         let path = location.to_string();
         let bytes = found.into_stream();
@@ -86,8 +107,8 @@ impl ObjectStore for ReadOnlyStore {
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let told = |error: ObjectError| error.for_engine(location.as_ref());
         let key = forth(location).map_err(told)?;
-        let parts = self.client.get_ranges(&key, ranges).await;
-        parts.map_err(|error| told(ObjectError::of(&error)))
+        let parts = self.ask(|| self.client.get_ranges(&key, ranges));
+        parts.await.map_err(told)
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -96,8 +117,8 @@ impl ObjectStore for ReadOnlyStore {
             Ok(prefix) => prefix,
             Err(error) => return stream::iter([Err(error.for_engine(&path))]).boxed(),
         };
-        let found = self.client.list(prefix.as_ref());
-        let found = found.map(move |found| {
+        let found = listed(self.client.clone(), self.keys.clone(), prefix);
+        let found = stream::once(found).flatten().map(move |found| {
             let found = found
                 .map_err(|error| ObjectError::of(&error))
                 .and_then(meta);
@@ -148,6 +169,24 @@ impl fmt::Display for ReadOnlyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "S3 store of the dataset {}", self.dataset)
     }
+}
+
+/// A listing, begun again where the keys were refused and there are others by now.
+async fn listed(
+    client: AmazonS3,
+    keys: Option<Arc<Keys>>,
+    prefix: Option<cloud::path::Path>,
+) -> impl Stream<Item = cloud::Result<cloud::ObjectMeta>> {
+    let used = keys.as_ref().map(|keys| keys.current());
+    let mut found = client.list(prefix.as_ref()).peekable();
+    let first = Pin::new(&mut found).peek().await;
+    let denied = matches!(first, Some(Err(error)) if ObjectError::of(error).is_denied());
+    if let (true, Some(keys), Some(used)) = (denied, keys, used)
+        && keys.renewed_after(&used).await
+    {
+        return client.list(prefix.as_ref()).peekable();
+    }
+    found
 }
 
 fn forth(path: &Path) -> Result<cloud::path::Path, ObjectError> {

@@ -7,6 +7,8 @@ use std::error::Error;
 
 use object_store_cloud::client::{HttpError, HttpErrorKind};
 
+use crate::causes::{causes, innermost, is_tls};
+
 /// Why a store gave no object. It holds neither keys nor anything else that the store sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -21,6 +23,8 @@ enum Kind {
     Precondition,
     NotModified,
     Denied,
+    /// The store may be there again in a moment.
+    Outage,
     Other,
 }
 
@@ -33,7 +37,7 @@ impl ObjectError {
             E::Precondition { .. } => Kind::Precondition,
             E::NotModified { .. } => Kind::NotModified,
             E::PermissionDenied { .. } | E::Unauthenticated { .. } => Kind::Denied,
-            _ => Kind::Other,
+            _ => kind(error),
         };
         Self {
             kind,
@@ -43,7 +47,10 @@ impl ObjectError {
 
     /// No answer.
     pub(crate) fn silent() -> Self {
-        Self::other("the store did not answer in time".to_owned())
+        Self {
+            kind: Kind::Outage,
+            message: "the store did not answer in time".to_owned(),
+        }
     }
 
     /// A key that no store of ours could be asked for.
@@ -53,6 +60,16 @@ impl ObjectError {
 
     pub(crate) fn is_not_found(&self) -> bool {
         self.kind == Kind::NotFound
+    }
+
+    /// Whether the keys are refused, or no longer taken.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.kind == Kind::Denied
+    }
+
+    /// Whether the store is out of reach or out of order, and not what it was asked for is wrong.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.kind == Kind::Outage
     }
 
     /// As the engine knows errors of stores.
@@ -65,7 +82,7 @@ impl ObjectError {
             Kind::Precondition => object_store::Error::Precondition { path, source },
             Kind::NotModified => object_store::Error::NotModified { path, source },
             Kind::Denied => object_store::Error::PermissionDenied { path, source },
-            Kind::Other => object_store::Error::Generic {
+            Kind::Outage | Kind::Other => object_store::Error::Generic {
                 store: "S3",
                 source,
             },
@@ -80,6 +97,25 @@ impl ObjectError {
     }
 }
 
+/// Of an error that the client has no name for.
+fn kind(error: &object_store_cloud::Error) -> Kind {
+    if transport(error).is_some() {
+        return if is_tls(error) {
+            Kind::Other
+        } else {
+            Kind::Outage
+        };
+    }
+    let text = error.to_string();
+    match (status(&text), code(&text)) {
+        // These come as a 400.
+        (_, Some(code)) if EXPIRED.contains(&code) => Kind::Denied,
+        (Some("401" | "403"), _) => Kind::Denied,
+        (Some(status), _) if status == "429" || status.starts_with('5') => Kind::Outage,
+        _ => Kind::Other,
+    }
+}
+
 fn message(error: &object_store_cloud::Error) -> String {
     if let Some((http, cause)) = transport(error) {
         return match http {
@@ -91,14 +127,19 @@ fn message(error: &object_store_cloud::Error) -> String {
     let text = error.to_string();
     let (status, code) = (status(&text), code(&text));
     match (status, code) {
-        (Some(status @ ("401" | "403")), code) => format!(
-            "the store refuses access ({}); check `s3_key`, `s3_secret` and what they may read",
-            joined(status, code)
-        ),
+        (Some(status @ ("401" | "403")), code) => refused(status, code),
+        (Some(status), Some(code)) if EXPIRED.contains(&code) => refused(status, Some(code)),
         (Some(status), code) => format!("the store answered {}", joined(status, code)),
         (None, Some(code)) => format!("the store answered {code}"),
         (None, None) => "the store gave no usable answer".to_owned(),
     }
+}
+
+fn refused(status: &str, code: Option<&str>) -> String {
+    format!(
+        "the store refuses access ({}); check `s3_key`, `s3_secret` and what they may read",
+        joined(status, code)
+    )
 }
 
 fn joined(status: &str, code: Option<&str>) -> String {
@@ -110,15 +151,8 @@ fn joined(status: &str, code: Option<&str>) -> String {
 
 /// The kind and the innermost cause of trouble on the way.
 fn transport(error: &object_store_cloud::Error) -> Option<(HttpErrorKind, String)> {
-    let mut cause = error.source();
-    let mut kind = None;
-    let mut innermost = String::new();
-    while let Some(error) = cause {
-        kind = kind.or_else(|| error.downcast_ref::<HttpError>().map(HttpError::kind));
-        innermost = error.to_string();
-        cause = error.source();
-    }
-    kind.map(|kind| (kind, innermost))
+    let kind = causes(error).find_map(|cause| cause.downcast_ref::<HttpError>());
+    kind.map(|http| (http.kind(), innermost(error)))
 }
 
 /// The number behind `status code: `. The client gives it as text alone.
@@ -139,6 +173,9 @@ fn code(text: &str) -> Option<&str> {
     (is_word && (1..=64).contains(&code.len())).then_some(code)
 }
 
+/// What Amazon says of keys that were good once.
+const EXPIRED: [&str; 3] = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,12 +184,41 @@ mod tests {
     #[error("{0}")]
     struct Text(&'static str);
 
-    fn told(text: &'static str) -> String {
-        let error = object_store_cloud::Error::Generic {
+    fn error(text: &'static str) -> ObjectError {
+        ObjectError::of(&object_store_cloud::Error::Generic {
             store: "S3",
             source: Box::new(Text(text)),
-        };
-        ObjectError::of(&error).to_string()
+        })
+    }
+
+    fn told(text: &'static str) -> String {
+        error(text).to_string()
+    }
+
+    #[test]
+    fn a_store_out_of_order_is_told_from_keys_that_are_refused() {
+        for text in [
+            "status code: 503 Slow: <Code>SlowDown</Code>",
+            "status code: 429 ",
+        ] {
+            assert!(
+                error(text).is_outage() && !error(text).is_denied(),
+                "{text}"
+            );
+        }
+        for text in [
+            "status code: 403 Forbidden",
+            "status code: 400 Bad Request: <Code>ExpiredToken</Code>",
+        ] {
+            assert!(
+                error(text).is_denied() && !error(text).is_outage(),
+                "{text}"
+            );
+            assert!(told(text).contains("refuses access"), "{text}");
+        }
+        let wrong = error("status code: 400 Bad Request: <Code>InvalidBucketName</Code>");
+        assert!(!wrong.is_denied() && !wrong.is_outage());
+        assert!(ObjectError::silent().is_outage());
     }
 
     #[test]

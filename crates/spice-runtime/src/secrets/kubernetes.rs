@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -12,8 +14,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::base64;
-use super::reading::{MAX_SECRET_BYTES, off_the_workers, text};
+use super::reading::{MAX_SECRET_BYTES, off_the_workers, text, turn};
 use super::store_error::StoreError;
 
 /// How to reach the API of a Kubernetes cluster, and as whom.
@@ -47,7 +48,8 @@ impl KubernetesApi {
     }
 
     /// The value of `key` in the Secret `secret`, of the namespace of the service account. Token
-    /// and certificate are read each time, because they are replaced while a pod runs.
+    /// and certificate are read each time, because they are replaced while a pod runs. It is one of
+    /// `turns` from its first file to the end of the answer.
     pub(super) async fn lookup(
         &self,
         secret: &str,
@@ -55,7 +57,8 @@ impl KubernetesApi {
         turns: &Arc<Semaphore>,
     ) -> Result<Option<SecretString>, StoreError> {
         let directory = self.account.clone();
-        let account = off_the_workers(turns, move || Account::read(&directory)).await?;
+        let turn = turn(turns).await?;
+        let (account, _turn) = off_the_workers(turn, move || Account::read(&directory)).await?;
         let mut url = self.url.clone();
         // The segments are names without anything to escape.
         url.set_path(&format!(
@@ -165,11 +168,9 @@ fn value(answer: &[u8], key: &str, url: &Url) -> Result<Option<SecretString>, St
         return Ok(None);
     };
     let what = || format!("{key} of {url}");
-    let Some(bytes) = base64::decode(encoded) else {
-        return Err(StoreError::NotASecret {
-            url: url.to_string(),
-        });
-    };
+    let bytes = decoded(encoded).ok_or_else(|| StoreError::NotASecret {
+        url: url.to_string(),
+    })?;
     if bytes.len() > MAX_SECRET_BYTES {
         return Err(StoreError::TooLarge {
             what: what(),
@@ -180,6 +181,14 @@ fn value(answer: &[u8], key: &str, url: &Url) -> Result<Option<SecretString>, St
         Ok(text) => Ok(Some(SecretString::from(text))),
         Err(_) => Err(StoreError::NotText { what: what() }),
     }
+}
+
+/// Decoded in memory that is wiped and does not move; `None` where it is no base64.
+fn decoded(encoded: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(vec![0; encoded.len().div_ceil(4) * 3]);
+    let length = STANDARD.decode_slice(encoded, &mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
 }
 
 /// Where Kubernetes mounts the service account of a pod.
@@ -213,6 +222,8 @@ mod tests {
             &b"hunter2"[..],
             br#"{"data":{"a":7}}"#,
             br#"{"data":{"a":"hunter2"}}"#,
+            br#"{"data":{"a":"aHVudGVyMg"}}"#,
+            br#"{"data":{"a":"aHVudGVyMg==\n"}}"#,
         ] {
             let error = value(garbage, "a", &url).unwrap_err();
             assert!(matches!(error, StoreError::NotASecret { .. }), "{error}");

@@ -5,25 +5,28 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use super::store_error::StoreError;
 
-/// Runs `read` where it may block. The permit lasts as long as that takes, whether somebody still
-/// waits for it or not, so that a file system that does not answer occupies a bounded number of
-/// threads.
-pub(super) async fn off_the_workers<T: Send + 'static>(
-    turns: &Arc<Semaphore>,
-    read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
+/// One look at a store, of those that may go on at once. It ends when this is dropped.
+pub(super) type Turn = OwnedSemaphorePermit;
+
+/// Waits for a turn, for as long as whoever asks does.
+pub(super) async fn turn(turns: &Arc<Semaphore>) -> Result<Turn, StoreError> {
     let turn = Arc::clone(turns).acquire_owned().await;
-    let turn = turn.map_err(|_| StoreError::Interrupted)?;
-    let reading = tokio::task::spawn_blocking(move || {
-        let read = read();
-        drop(turn);
-        read
-    });
+    turn.map_err(|_| StoreError::Interrupted)
+}
+
+/// Runs `read` where it may block, and gives the turn back with what was read. Until then the turn
+/// lasts, whether somebody still waits for it or not, so that a file system that does not answer
+/// occupies a bounded number of threads.
+pub(super) async fn off_the_workers<T: Send + 'static>(
+    turn: Turn,
+    read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<(T, Turn), StoreError> {
+    let reading = tokio::task::spawn_blocking(move || read().map(|it| (it, turn)));
     reading.await.map_err(|_| StoreError::Interrupted)?
 }
 

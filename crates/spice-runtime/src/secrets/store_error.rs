@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::causes::is_tls;
+
 /// Why a secret store could not be asked. No variant holds a value, or any part of one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -90,4 +92,43 @@ pub enum StoreError {
         /// The URL of the Secret.
         url: String,
     },
+}
+
+impl StoreError {
+    /// Whether the store is out of reach or out of order, and may be there again in a moment.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            StoreError::Slow { .. } | StoreError::Interrupted => true,
+            // A client that cannot even be made has roots that are none.
+            StoreError::Unreachable { source, .. } => !source.is_builder() && !is_tls(source),
+            StoreError::Refused { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_out_of_order_is_told_from_one_that_refuses() {
+        let answered = |status| StoreError::Refused {
+            url: "https://api/".to_owned(),
+            status,
+            hint: "",
+        };
+        for status in [429, 500, 503] {
+            assert!(answered(status).is_outage(), "{status}");
+        }
+        for status in [401, 403, 404] {
+            assert!(!answered(status).is_outage(), "{status}");
+        }
+        assert!(!StoreError::NoCluster.is_outage());
+        let not_mounted = StoreError::Read {
+            path: "/run/secrets".into(),
+            source: io::ErrorKind::NotFound.into(),
+        };
+        assert!(!not_mounted.is_outage());
+    }
 }

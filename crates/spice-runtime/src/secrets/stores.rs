@@ -11,16 +11,19 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::kubernetes::KubernetesApi;
-use super::reading::off_the_workers;
+use super::reading::{off_the_workers, turn};
 use super::store_error::StoreError;
 use super::{SecretError, SecretSource, environment, files};
 
-/// What a node reads the secret stores of applications with. Cheap to clone; clones share a bound
+/// What a node reads the secret stores of applications with. Cheap to clone; clones share the bounds
 /// on what is read at once.
 #[derive(Debug, Clone)]
 pub struct LocalSecrets {
     kubernetes: Option<KubernetesApi>,
-    turns: Arc<Semaphore>,
+    /// Of files, which an API that does not answer must not hold up.
+    reads: Arc<Semaphore>,
+    /// Of the Kubernetes API, whatever the store, the Secret and the key.
+    requests: Arc<Semaphore>,
 }
 
 impl LocalSecrets {
@@ -29,7 +32,8 @@ impl LocalSecrets {
     pub fn new(kubernetes: Option<KubernetesApi>) -> LocalSecrets {
         LocalSecrets {
             kubernetes,
-            turns: Arc::new(Semaphore::new(CONCURRENT_READS)),
+            reads: Arc::new(Semaphore::new(CONCURRENT_READS)),
+            requests: Arc::new(Semaphore::new(CONCURRENT_REQUESTS)),
         }
     }
 
@@ -40,6 +44,15 @@ impl LocalSecrets {
             stores: app.secret_stores().to_vec(),
             local: self.clone(),
         }
+    }
+
+    async fn read(
+        &self,
+        read: impl FnOnce() -> Result<Option<SecretString>, StoreError> + Send + 'static,
+    ) -> Result<Option<SecretString>, StoreError> {
+        let turn = turn(&self.reads).await?;
+        let (found, _turn) = off_the_workers(turn, read).await?;
+        Ok(found)
     }
 }
 
@@ -52,13 +65,17 @@ pub struct SecretStores {
 }
 
 impl SecretStores {
+    /// The stores that `reference` means, in the order in which they are asked.
+    fn meant(&self, reference: &SecretReference) -> impl Iterator<Item = &SecretStore> {
+        let name = reference.store().to_owned();
+        let stores = self.stores.iter().rev();
+        stores.filter(move |store| name == ALL_STORES || name == store.name())
+    }
+
     /// The first of the stores which `reference` means that has the key. A store that cannot be
     /// asked is not passed over: another one may have an older value.
     async fn find(&self, reference: &SecretReference) -> Result<Option<SecretString>, StoreError> {
-        let meant = |store: &&SecretStore| {
-            reference.store() == ALL_STORES || reference.store() == store.name()
-        };
-        for store in self.stores.iter().rev().filter(meant) {
+        for store in self.meant(reference) {
             let lookup = timeout(LOOKUP_LIMIT, self.look_into(store.kind(), reference.key()));
             let found = lookup.await.map_err(|_| StoreError::Slow {
                 store: store.name().to_owned(),
@@ -76,20 +93,23 @@ impl SecretStores {
         kind: &StoreKind,
         key: &str,
     ) -> Result<Option<SecretString>, StoreError> {
-        let (turns, name) = (&self.local.turns, key.to_owned());
+        let name = key.to_owned();
         match kind {
             StoreKind::Env { file_path } => {
                 let file = file_path.as_ref().map(PathBuf::from);
-                off_the_workers(turns, move || environment::lookup(file.as_ref(), &name)).await
+                let read = move || environment::lookup(file.as_ref(), &name);
+                self.local.read(read).await
             }
             StoreKind::File { directory } => {
                 let directory = PathBuf::from(directory);
-                off_the_workers(turns, move || files::lookup(&directory, &name)).await
+                self.local
+                    .read(move || files::lookup(&directory, &name))
+                    .await
             }
             StoreKind::Kubernetes { secret } => {
                 let api = self.local.kubernetes.as_ref();
                 let api = api.ok_or(StoreError::NoCluster)?;
-                api.lookup(secret, key, turns).await
+                api.lookup(secret, key, &self.local.requests).await
             }
         }
     }
@@ -102,6 +122,10 @@ impl SecretSource for SecretStores {
             Ok(Some(secret)) => Ok(secret),
             Ok(None) => Err(SecretError::Absent {
                 reference: reference.clone(),
+                looked_in: self
+                    .meant(reference)
+                    .map(|it| it.name().to_owned())
+                    .collect(),
             }),
             Err(source) => Err(SecretError::Unavailable {
                 reference: reference.clone(),
@@ -116,6 +140,10 @@ const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many files are read at once. One that hangs occupies a thread for as long as that lasts.
 const CONCURRENT_READS: usize = 8;
+
+/// How many questions the Kubernetes API is asked at once, each of which holds an object of up to
+/// four mebibytes. An answer takes milliseconds; who waits for a turn waits within the limit above.
+const CONCURRENT_REQUESTS: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -169,9 +197,14 @@ mod tests {
         assert_eq!(stores.ask("second", "both").await.unwrap(), "2");
         assert_eq!(stores.ask("secrets", "both").await.unwrap(), "2");
         assert_eq!(stores.ask("secrets", "one").await.unwrap(), "only");
-        for (store, key) in [("second", "one"), ("secrets", "none"), ("third", "both")] {
+        for (store, key, told) in [
+            ("second", "one", "(looked in: second)"),
+            ("secrets", "none", "(looked in: second, first)"),
+            ("third", "both", "is in no store that it may come from"),
+        ] {
             let error = stores.ask(store, key).await.unwrap_err();
             assert!(matches!(error, SecretError::Absent { .. }), "{error}");
+            assert!(error.to_string().ends_with(told), "{error}");
         }
         stores.put("second/both", "rotated");
         assert_eq!(stores.ask("secrets", "both").await.unwrap(), "rotated");

@@ -56,7 +56,7 @@ pub(super) async fn serve(
         events: node.observer.clone(),
         metrics,
     };
-    let shutdown = node.shutdown.clone();
+    let (shutdown, tables) = (node.shutdown.clone(), node.metrics.tables.clone());
     let working = async move {
         let executor = match Executor::boot(options, &shutdown).await {
             Ok(executor) => executor,
@@ -65,6 +65,7 @@ pub(super) async fn serve(
         };
         // Opened once: nobody else sets it.
         let _ = info.tables.set(executor.runtime());
+        tables.watch(executor.runtime());
         announce("internal", &listener);
         readiness.set_started();
         let told = tell_when_ready(&links, executor.dataset_count(), &node_id);

@@ -31,6 +31,7 @@ pub(super) async fn serve(
     let history = TaskHistory::new(internal.node_id.to_string(), Role::Scheduler.as_str());
     node.runtime.history = Some(history.clone());
     let (writer, runtime) = node.open(&app).await?;
+    node.metrics.tables.watch(runtime.clone());
     let app = Arc::new(app);
     let membership = membership::open(&node, &internal.node_id, &app, state).await?;
     let node_id = internal.node_id.clone();

@@ -17,6 +17,7 @@ pub(super) async fn serve(mut node: Node, app: App, manifest: Manifest) -> anyho
     }
     node.runtime.history = Some(TaskHistory::new("standalone", "standalone"));
     let (writer, runtime) = node.open(&app).await?;
+    node.metrics.tables.watch(runtime.clone());
     let info = Arc::new(OwnInfo {
         tables: runtime.clone().into(),
         ..node.info(NodeRole::Standalone, None)

@@ -132,9 +132,11 @@ impl ManifestWatch {
         }
     }
 
-    /// News only if somebody asked, or if a fault has gone.
+    /// News only if a fault has gone, or if somebody asked.
     fn unchanged(&mut self, asked: bool) {
-        if self.memory.settle() || asked {
+        if self.memory.settle() {
+            self.observer.manifest_good_again();
+        } else if asked {
             self.observer.manifest_unchanged();
         }
     }

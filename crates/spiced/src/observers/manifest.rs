@@ -30,6 +30,12 @@ impl Observer {
         tracing::warn!(error, "spicepod rejected, the one in use stays");
     }
 
+    /// What is there now is in use, as it was before there was a fault in it.
+    pub(crate) fn manifest_good_again(&self) {
+        self.count_manifest("unchanged", None);
+        tracing::info!("spicepod good again, the one in use stays");
+    }
+
     /// What is there now is in use.
     pub(crate) fn manifest_unchanged(&self) {
         self.count_manifest("unchanged", None);

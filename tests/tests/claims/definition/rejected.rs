@@ -89,9 +89,9 @@ async fn a_broken_spicepod_keeps_the_one_in_use_and_every_fault_of_it_is_told_on
     let reason = &missing["rejected_reason"];
     ensure!(*reason == "it is not there any more", "{missing}");
     write_manifest(&scene.fixture, &original)?;
-    let unchanged = |line: &LogLine| line.message() == "spicepod unchanged";
+    let repaired = |line: &LogLine| line.message() == "spicepod good again, the one in use stays";
     let log = scene.scheduler()?.log();
-    log.wait_for(unchanged, PATIENCE).await?;
+    log.wait_for(repaired, PATIENCE).await?;
     ensure_old_serves(&scene, Value::Null).await?;
     ensure!(!log.lines().iter().any(|line| line.message() == CHANGED));
     Ok(())

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use cluster_test::{Leaf, TestPki};
@@ -14,7 +15,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+
+use crate::fixture::PATIENCE;
 
 /// An API server, and a pod with a service account and a store that asks it.
 struct Pod {
@@ -189,6 +193,43 @@ async fn trouble_with_the_api_is_told_with_its_remedy_and_without_what_was_sent(
     fs::remove_file(pod.account.path().join("token"))?;
     let trouble = pod.trouble("a").await?;
     ensure!(trouble.contains("token: "), "{trouble}");
+    Ok(())
+}
+
+/// An API that takes connections and says nothing.
+#[tokio::test]
+async fn a_slow_api_is_asked_a_bounded_number_of_questions_at_once() -> Result<()> {
+    let pki = TestPki::new()?;
+    let pod = Pod::new(&pki, &pki).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("https://{}", listener.local_addr()?).parse()?;
+    let directory = PathBuf::from(pod.account.path());
+    let local = LocalSecrets::new(Some(KubernetesApi::at(url, directory)));
+    // Of two applications, and of two stores each.
+    let manifest = "{version: v1, kind: Spicepod, name: a, secrets: [\
+        {from: 'kubernetes:lake', name: one}, {from: 'kubernetes:crm', name: other}]}";
+    let app = spicepod::parse(manifest, &pod.account.path().join("spicepod.yaml"))?;
+    let mut asking = JoinSet::new();
+    for number in 0..24 {
+        let stores = local.stores_of(&app);
+        let store = if number % 2 == 0 { "one" } else { "other" };
+        let reference = SecretReference::new(store, &format!("KEY_{number}"))?;
+        asking.spawn(async move { stores.secret(&reference).await.map(drop) });
+    }
+    let mut questions = Vec::new();
+    for _ in 0..8 {
+        questions.push(timeout(PATIENCE, listener.accept()).await??);
+    }
+    let ninth = timeout(Duration::from_millis(300), listener.accept()).await;
+    ensure!(ninth.is_err(), "a ninth is asked");
+    // One that ends makes room for one more.
+    questions.pop();
+    timeout(PATIENCE, listener.accept()).await??;
+    // All of them end, those that never had a turn too.
+    while let Some(asked) = timeout(PATIENCE, asking.join_next()).await? {
+        let error = asked?.err().context("it is given")?;
+        ensure!(matches!(error, SecretError::Unavailable { .. }), "{error}");
+    }
     Ok(())
 }
 

@@ -4,10 +4,9 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 use cluster_test::PostgresServer;
-use tokio::time::timeout;
 
 use super::{Cluster, ensure_discreet, refusal, write_manifest};
-use crate::fixture::{Fixture, PATIENCE};
+use crate::fixture::Fixture;
 
 #[tokio::test]
 async fn executors_without_a_password_join_a_table_with_files() -> Result<()> {
@@ -54,9 +53,8 @@ async fn a_password_that_is_replaced_in_its_store_is_used_without_a_restart() ->
     let refused = cluster.failure(count).await?;
     ensure!(refused.contains("28P01"), "{refused}");
     fs::write(&file, "PG_PASSWORD=replaced\n")?;
-    // Executors forget within half a minute what they were given.
-    let answered = async { while cluster.rows(count).await.is_err() {} };
-    timeout(2 * PATIENCE, answered).await?;
+    let [one, other] = &cluster.executors;
+    cluster.ask_until_replaced(&[count], &[one, other]).await?;
     cluster.ensure_rows(count, &["3"]).await?;
     cluster
         .ensure_discreet(&["PASSWORD=", server.password()])
@@ -132,6 +130,40 @@ async fn a_wrong_password_is_told_and_not_repeated() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_server_without_tls_is_told_with_what_going_without_it_means() -> Result<()> {
+    let (fixture, server) = shop(&["orders"]).await?;
+    let manifest = fs::read_to_string(fixture.manifest())?;
+    let address = format!("no connection with 127.0.0.1:{}", server.port());
+    for mode in ["pg_sslmode: require", "pg_sslmode: verify-full"] {
+        fs::write(
+            fixture.manifest(),
+            manifest.replace("pg_sslmode: disable", mode),
+        )?;
+        let said = refusal(&fixture, &[("PG_PASSWORD", server.password())]).await?;
+        for words in [
+            &address,
+            "the server has no TLS",
+            "`pg_sslmode: disable`",
+            "in the clear",
+        ] {
+            ensure!(said.contains(words), "no {words:?} in {said}");
+        }
+        ensure_discreet(&said, &[server.password(), PostgresServer::USER])?;
+    }
+    // A host that is a secret is not told.
+    let hidden = manifest.replace("pg_host: 127.0.0.1", "pg_host: '${env:PG_HOST}'");
+    fs::write(fixture.manifest(), hidden)?;
+    let environment = [("PG_PASSWORD", "wrong-word"), ("PG_HOST", "127.1")];
+    let said = refusal(&fixture, &environment).await?;
+    ensure!(
+        said.contains("no connection with ${env:PG_HOST}:"),
+        "{said}"
+    );
+    ensure_discreet(&said, &["127.1"])?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_table_that_cannot_be_read_is_told_with_its_column() -> Result<()> {
     let (fixture, server) = shop(&["odd", "nothing"]).await?;
     let said = refusal(&fixture, &[("PG_PASSWORD", server.password())]).await?;
@@ -195,7 +227,7 @@ async fn a_database_that_went_away_fails_queries_and_says_so() -> Result<()> {
 }
 
 /// A database with tables in it, and a spicepod over some of them and the file `numbers`.
-async fn shop(tables: &[&str]) -> Result<(Fixture, PostgresServer)> {
+pub(super) async fn shop(tables: &[&str]) -> Result<(Fixture, PostgresServer)> {
     let server = PostgresServer::start().await?;
     server.execute(TABLES).await?;
     let fixture = Fixture::new()?;

@@ -45,6 +45,47 @@ async fn executors_without_keys_read_objects_and_prefixes() -> Result<()> {
 }
 
 #[tokio::test]
+async fn keys_that_are_replaced_in_their_store_are_used_without_a_restart() -> Result<()> {
+    let (fixture, mut server) = lake(&[
+        ("cities", "s3://data/cities.csv", "csv"),
+        ("many_rivers", "s3://data/rivers/", "parquet"),
+    ])
+    .await?;
+    let store = "secrets:\n  - {from: env, name: env, params: {file_path: .env}}\n";
+    let manifest = fs::read_to_string(fixture.manifest())?;
+    fs::write(fixture.manifest(), manifest + store)?;
+    let file = fixture.directory().join(".env");
+    let write = |keys: &Credentials| {
+        let lines = environment(keys).map(|(name, value)| format!("{name}={value}\n"));
+        fs::write(&file, lines.concat())
+    };
+    let old = server.credentials().clone();
+    write(&old)?;
+    let cluster = Cluster::start(&fixture, &[]).await?;
+    let join = "SELECT count(*) FROM cities c, many_rivers r";
+    cluster.ensure_rows(join, &["9"]).await?;
+
+    let new = Credentials::random();
+    server.replace_keys(&new).await?;
+    let refused = cluster.failure(join).await?;
+    ensure!(refused.contains("the store refuses access"), "{refused}");
+    write(&new)?;
+    let nodes: Vec<_> = cluster.nodes().collect();
+    let cities = "SELECT count(*) FROM cities WHERE id > 0";
+    let rivers = "SELECT sum(id) FROM many_rivers";
+    cluster
+        .ask_until_replaced(&[cities, rivers], &nodes)
+        .await?;
+    cluster.ensure_rows(join, &["9"]).await?;
+    for keys in [&old, &new] {
+        cluster
+            .ensure_discreet(&[&keys.access_key_id, &keys.secret_access_key])
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn wrong_keys_are_told_and_not_repeated() -> Result<()> {
     let (fixture, server) = lake(&[
         ("cities", "s3://data/cities.csv", "csv"),
@@ -185,8 +226,22 @@ async fn an_endpoint_without_tls_is_refused_unless_it_is_allowed() -> Result<()>
 }
 
 /// A bucket with objects in it, and a spicepod over these datasets, as name, `from` and format.
-async fn lake(datasets: &[(&str, &str, &str)]) -> Result<(Fixture, S3Server)> {
+pub(super) async fn lake(datasets: &[(&str, &str, &str)]) -> Result<(Fixture, S3Server)> {
     let server = S3Server::start().await?;
+    fill(&server).await?;
+    let fixture = Fixture::new()?;
+    let entries = datasets.iter().map(|(name, from, format)| {
+        let entry = DATASET.replace("NAME", name).replace("FROM", from);
+        entry
+            .replace("FORMAT", format)
+            .replace("ENDPOINT", &server.endpoint())
+    });
+    write_manifest(&fixture, &entries.collect::<String>())?;
+    Ok((fixture, server))
+}
+
+/// Puts the objects into the bucket.
+pub(super) async fn fill(server: &S3Server) -> Result<()> {
     let cities = "id,name\n1,Lima\n2,Oslo\n3,Quito\n";
     server.put("cities.csv", cities.into()).await?;
     server
@@ -208,19 +263,10 @@ async fn lake(datasets: &[(&str, &str, &str)]) -> Result<(Fixture, S3Server)> {
         .await?;
     server
         .put("rivers/two.parquet", parquet(5, &["Po", "Swan"])?)
-        .await?;
-    let fixture = Fixture::new()?;
-    let entries = datasets.iter().map(|(name, from, format)| {
-        let entry = DATASET.replace("NAME", name).replace("FROM", from);
-        entry
-            .replace("FORMAT", format)
-            .replace("ENDPOINT", &server.endpoint())
-    });
-    write_manifest(&fixture, &entries.collect::<String>())?;
-    Ok((fixture, server))
+        .await
 }
 
-fn environment(keys: &Credentials) -> [(&'static str, &str); 2] {
+pub(super) fn environment(keys: &Credentials) -> [(&'static str, &str); 2] {
     [
         ("LAKE_KEY", &keys.access_key_id),
         ("LAKE_SECRET", &keys.secret_access_key),
