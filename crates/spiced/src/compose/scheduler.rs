@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use cluster_proto::NodeId;
-use cluster_scheduler::{Membership, Scheduler, SchedulerOptions};
+use cluster_scheduler::{Membership, Scheduler, SchedulerList, SchedulerOptions};
 use cluster_tls::Role;
 use futures::FutureExt;
 use futures::future::{try_join, try_join_all};
@@ -35,19 +35,7 @@ pub(super) async fn serve(
     let app = Arc::new(app);
     let membership = membership::open(&node, &internal.node_id, &app, state).await?;
     let node_id = internal.node_id.clone();
-    let scheduler = Scheduler::start(SchedulerOptions {
-        node_id: internal.node_id,
-        app: app.clone(),
-        secrets: node.secrets.clone(),
-        schedulers: membership.list(),
-        transport: internal.transport,
-        decisions: node.observer.clone(),
-        events: node.observer.clone(),
-        history,
-        metrics: OwnMetrics::new(node.registry.clone(), &node_id, Role::Scheduler),
-    })
-    .await
-    .map_err(described)?;
+    let scheduler = start(&node, internal, app.clone(), (membership.list(), history)).await?;
     let info = Arc::new(OwnInfo {
         scheduler: Some(scheduler.clone()),
         tables: runtime.clone().into(),
@@ -84,6 +72,28 @@ pub(super) async fn serve(
     };
     let (served, coordinated) = tokio::join!(answering, coordinating);
     served.and(coordinated)
+}
+
+/// Starts the engine over `app`, with what it shares with other schedulers.
+async fn start(
+    node: &Node,
+    internal: Internal,
+    app: Arc<App>,
+    (schedulers, history): (SchedulerList, TaskHistory),
+) -> anyhow::Result<Scheduler> {
+    let metrics = OwnMetrics::new(node.registry.clone(), &internal.node_id, Role::Scheduler);
+    let options = SchedulerOptions {
+        node_id: internal.node_id,
+        app,
+        secrets: node.secrets.clone(),
+        schedulers,
+        transport: internal.transport,
+        decisions: node.observer.clone(),
+        events: node.observer.clone(),
+        history,
+        metrics,
+    };
+    Scheduler::start(options).await.map_err(described)
 }
 
 /// What a scheduler is to the other nodes.
