@@ -268,3 +268,30 @@ fn circle(views: &[TableName]) -> String {
         .collect();
     names.join(" -> ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use spicepod::SecretReference;
+
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_in_a_store_of_secrets_is_for_the_log_alone() {
+        let manifest = "{version: v1, kind: Spicepod, name: a, datasets: [{name: t, from: \
+            'file:t.csv'}]}";
+        let app = spicepod::parse(manifest, Path::new("/srv/spicepod.yaml")).unwrap();
+        let fault = OpenFault::Secret {
+            dataset: app.datasets()[0].name().clone(),
+            source: SecretError::Unavailable {
+                reference: SecretReference::new("kube", "KEY").unwrap(),
+                source: "https://10.0.0.1/ does not answer".into(),
+            },
+        };
+        assert!(fault.is_outage());
+        let Reason { shown, told } = Reason::of(&fault);
+        assert_eq!(shown, "dataset `t`: the secret ${kube:KEY} cannot be read");
+        assert_eq!(told, format!("{shown}: https://10.0.0.1/ does not answer"));
+    }
+}
