@@ -24,10 +24,10 @@ pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
 pub(crate) fn is_tls(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {
         // An I/O error gives the causes of what is in it, and leaves that itself out.
-        let wrapped = cause
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        cause.is::<rustls::Error>() || wrapped.is_some_and(|it| it.is::<rustls::Error>())
+        let wrapped = cause.downcast_ref::<io::Error>();
+        let wrapped = wrapped.and_then(io::Error::get_ref);
+        let wrapped = wrapped.and_then(|error| error.downcast_ref::<rustls::Error>());
+        cause.is::<rustls::Error>() || wrapped.is_some()
     })
 }
 

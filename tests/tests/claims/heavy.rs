@@ -70,7 +70,7 @@ impl Heavy {
     /// A query that nobody lives to see the end of. It adds up what it makes, so it takes no memory
     /// for it, and it makes hundreds of millions of rows of each batch that it reads.
     pub(crate) fn without_end(&self) -> String {
-        let many = vec!["SELECT n FROM heavy"; 8].join(" UNION ALL ");
+        let many = ["SELECT n FROM heavy"; 8].join(" UNION ALL ");
         format!("SELECT count(*) AS pairs FROM heavy a, ({many}) b WHERE a.n + b.n >= 0")
     }
 

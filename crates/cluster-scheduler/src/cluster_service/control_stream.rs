@@ -48,7 +48,7 @@ pub(super) async fn serve(
         .message
         .take_if(|it| matches!(it, Report::PartitionsLoaded(_)))
     {
-        Some(Report::PartitionsLoaded(loaded)) => Some(loaded_digest(loaded)?),
+        Some(Report::PartitionsLoaded(loaded)) => Some(loaded_digest(&loaded)?),
         _ => None,
     };
     let outbox = state.streams.open(&run);
@@ -211,7 +211,7 @@ impl Session {
                 self.state.acknowledged(&self.id, &ack);
                 None
             }
-            Report::PartitionsLoaded(loaded) => match loaded_digest(loaded) {
+            Report::PartitionsLoaded(loaded) => match loaded_digest(&loaded) {
                 Ok(digest) => {
                     self.state.executor_loaded(&self.id, &digest);
                     None
@@ -321,7 +321,7 @@ impl ClusterServiceState {
 }
 
 /// The digest of the definition that an executor says to have open.
-fn loaded_digest(loaded: pb::PartitionsLoaded) -> Result<String, Refused> {
+fn loaded_digest(loaded: &pb::PartitionsLoaded) -> Result<String, Refused> {
     if !loaded.table_name.is_empty() || !loaded.partition.is_empty() {
         return Err(Refused::Malformed(
             "this scheduler has no partitioned datasets",

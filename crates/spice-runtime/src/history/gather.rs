@@ -313,7 +313,7 @@ mod tests {
             writer.write(&batch).unwrap();
             let read = read(&writer.into_inner().unwrap(), &wanted(&[4]));
             match compression {
-                None => assert_eq!(read.unwrap(), [batch.clone()]),
+                None => assert_eq!(read.unwrap(), std::slice::from_ref(&batch)),
                 Some(_) => assert!(read.unwrap_err().to_string().contains("compressed")),
             }
         }

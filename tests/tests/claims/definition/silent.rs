@@ -25,8 +25,8 @@ async fn a_spicepod_that_cannot_be_read_in_time_is_told_and_followed_again_when_
     ensure!(Rows::read(&rows)?.len() == 3);
 
     held.release().await?;
-    let unchanged = |line: &LogLine| line.message() == "spicepod unchanged";
-    log.wait_for(unchanged, PATIENCE).await?;
+    let good = |line: &LogLine| line.message() == "spicepod good again, the one in use stays";
+    log.wait_for(good, PATIENCE).await?;
     let app = app_of(scene.scheduler()?).await?;
     ensure!(app["rejected"] == Value::Null, "{app}");
     ensure!(log.lines().iter().filter(|line| silent(line)).count() == 1);
