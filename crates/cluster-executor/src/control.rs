@@ -5,7 +5,7 @@ mod commands;
 mod remembered;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cluster_proto::{ExecutorRun, pb};
 use cluster_tls::NodeAddress;
@@ -69,14 +69,18 @@ impl ControlLink {
             let end = tokio::select! {
                 opened = self.open() => match opened {
                     Ok((reports, incoming)) => {
-                        backoff.reset();
                         told = None;
                         self.watch.connected();
                         // A poll that came before the stream was given nothing.
                         self.engine.poll_now();
                         tracing::info!(scheduler = %self.scheduler, "control stream open");
                         let mut stream = Stream { link: self, reports, incoming };
-                        stream.serve(commands, &shutdown).await
+                        let opened = Instant::now();
+                        let end = stream.serve(commands, &shutdown).await;
+                        if opened.elapsed() >= STEADY {
+                            backoff.reset();
+                        }
+                        end
                     }
                     Err(status) => End::Broken(causes(&status)),
                 },
@@ -85,6 +89,7 @@ impl ControlLink {
             match end {
                 End::Stopped => return,
                 End::Renewed => {
+                    backoff.reset();
                     tracing::debug!(scheduler = %self.scheduler, "control stream opened again");
                 }
                 End::Broken(error) => {
@@ -242,6 +247,9 @@ fn ticks() -> Interval {
 
 /// A scheduler gives up on an executor after three of these.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A stream that lived for so long was one. What breaks at once breaks again, so it is waited for.
+const STEADY: Duration = Duration::from_secs(5);
 
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);

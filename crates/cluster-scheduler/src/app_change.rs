@@ -43,6 +43,7 @@ pub(crate) async fn change(
     app: Arc<App>,
 ) -> Result<AppChanged, AppChangeError> {
     let before = state.app.borrow().clone();
+    let asked = state.members.able();
     if before.digest() != app.digest() {
         state.members.ask_anew(app.digest());
     }
@@ -50,9 +51,17 @@ pub(crate) async fn change(
     let progress = state.members.app_settled(app.digest(), OPEN_PATIENCE).await;
     let AppProgress {
         ready,
-        failed,
+        mut failed,
         waiting,
     } = progress;
+    // Who has gone meanwhile has not opened it, and may have gone because of it.
+    let heard = |id: &NodeId| {
+        [&ready, &failed, &waiting]
+            .into_iter()
+            .any(|ids| ids.contains(id))
+    };
+    let gone: Vec<NodeId> = asked.into_iter().filter(|id| !heard(id)).collect();
+    failed.extend(gone);
     if ready.is_empty() && waiting.is_empty() && !failed.is_empty() {
         announce(state, before);
         return Err(AppChangeError::NoExecutor { executors: failed });

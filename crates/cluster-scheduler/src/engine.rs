@@ -12,6 +12,7 @@ mod recent;
 mod reports;
 mod results;
 mod task_spans;
+mod unable;
 mod unions;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use guard::GuardedSchedulerGrpc;
 pub(crate) use polls::PollMemory;
 use recent::RecentJobs;
 use task_spans::TaskSpans;
+use unable::UnableExecutors;
 
 /// What an executor is answered when it polls.
 pub(crate) type PollAnswer = Result<PollWorkResult, tonic::Status>;
@@ -57,6 +59,7 @@ pub(crate) struct Engine {
     /// Wanted by nobody any more, neither tasks nor rows.
     ended: Arc<RecentJobs>,
     spans: Arc<TaskSpans>,
+    unable: Arc<UnableExecutors>,
     /// Counts the executors that left; jobs that run meanwhile start over.
     losses: Arc<watch::Sender<u64>>,
 }
@@ -83,7 +86,8 @@ impl Engine {
             history,
         } = options;
         let cancelled = Arc::new(RecentJobs::default());
-        let binding = FillSlots::new(members.clone(), cancelled.clone());
+        let unable = Arc::new(UnableExecutors::default());
+        let binding = FillSlots::new(members.clone(), cancelled.clone(), unable.clone());
         let hints = streams.clone();
         let config = config::scheduler(&node_id, &transport, move || hints.poll_now());
         let config = Arc::new(config.with_task_distribution(binding.into_policy()));
@@ -104,6 +108,7 @@ impl Engine {
             cancelled,
             ended: Arc::default(),
             spans: TaskSpans::new(history),
+            unable,
             losses: Arc::default(),
         })
     }

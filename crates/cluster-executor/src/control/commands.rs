@@ -195,8 +195,10 @@ impl Commands {
             // A scheduler that does not wait for an answer.
             return vec![];
         }
-        self.done.add(request_id, error);
-        vec![acknowledgement(request_id, error.to_owned())]
+        // A message that is too large would end the stream, and be sent again on the next one.
+        let error: String = error.chars().take(ERROR_CHARACTERS).collect();
+        self.done.add(request_id, &error);
+        vec![acknowledgement(request_id, error)]
     }
 }
 
@@ -230,3 +232,6 @@ fn acknowledgement(request_id: &str, error: String) -> Report {
 
 /// Schedulers send numbers of 36 characters. Hundreds of ids are remembered for each of them.
 const REQUEST_ID_LIMIT_BYTES: usize = 64;
+
+/// Enough for the beginning of a list; the log here has all of it.
+const ERROR_CHARACTERS: usize = 1024;

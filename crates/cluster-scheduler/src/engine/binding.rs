@@ -23,6 +23,7 @@ use datafusion::error::Result;
 use spice_runtime::app_digest;
 
 use super::recent::RecentJobs;
+use super::unable::UnableExecutors;
 use super::unions;
 use crate::members::Members;
 
@@ -32,18 +33,28 @@ use crate::members::Members;
 pub(super) struct FillSlots {
     members: Arc<Members>,
     cancelled: Arc<RecentJobs>,
+    unable: Arc<UnableExecutors>,
 }
 
 impl FillSlots {
-    pub(super) fn new(members: Arc<Members>, cancelled: Arc<RecentJobs>) -> Self {
-        Self { members, cancelled }
+    pub(super) fn new(
+        members: Arc<Members>,
+        cancelled: Arc<RecentJobs>,
+        unable: Arc<UnableExecutors>,
+    ) -> Self {
+        Self {
+            members,
+            cancelled,
+            unable,
+        }
     }
 
     pub(super) fn into_policy(self) -> TaskDistributionPolicy {
         TaskDistributionPolicy::Custom(Arc::new(self))
     }
 
-    /// The jobs whose application every executor of `budgets` has open.
+    /// The jobs whose application every executor of `budgets` has open, and that nobody else is
+    /// better for.
     async fn open_to(
         &self,
         budgets: &[&mut AvailableVcores],
@@ -54,15 +65,22 @@ impl FillSlots {
             .filter_map(|budget| budget.executor_id.parse().ok())
             .collect();
         let mut open = HashMap::new();
-        for (job_id, job) in jobs.iter() {
-            let settings = job.execution_graph.read().await.session_config();
+        for (job_id, info) in jobs.iter() {
+            let settings = info.execution_graph.read().await.session_config();
             let known = app_digest(&settings);
             let ready = |digest| runs.iter().all(|run| self.members.is_ready(run, digest));
-            if known.is_none_or(ready) {
-                open.insert(job_id.clone(), job.clone());
+            let job = (job_id.as_str(), known);
+            if known.is_none_or(ready) && !runs.iter().any(|run| self.is_for_others(run, job)) {
+                open.insert(job_id.clone(), info.clone());
             }
         }
         Arc::new(open)
+    }
+
+    /// Whether this executor has failed the job for want of something, and there is one that has not.
+    fn is_for_others(&self, run: &ExecutorRun, (job_id, digest): (&str, Option<&str>)) -> bool {
+        let is_able = |run: &ExecutorRun| !self.unable.contains(job_id, run);
+        !is_able(run) && self.members.is_any_ready(digest, is_able)
     }
 }
 

@@ -28,6 +28,7 @@ use tonic::{Request, Response, Status};
 
 use super::recent::RecentJobs;
 use super::task_spans::TaskSpans;
+use super::unable::UnableExecutors;
 use super::{Engine, PollAnswer, Server, progress, reports};
 use crate::authorization as method;
 use crate::members::Members;
@@ -41,6 +42,7 @@ pub(crate) struct GuardedSchedulerGrpc {
     members: Arc<Members>,
     spans: Arc<TaskSpans>,
     ended: Arc<RecentJobs>,
+    unable: Arc<UnableExecutors>,
 }
 
 impl GuardedSchedulerGrpc {
@@ -52,6 +54,7 @@ impl GuardedSchedulerGrpc {
             members: engine.members,
             spans: engine.spans,
             ended: engine.ended,
+            unable: engine.unable,
         }
     }
 
@@ -107,6 +110,7 @@ impl GuardedSchedulerGrpc {
         // Once more: it may have waited for an earlier poll.
         reports::keep_own(&self.inner, &sender, &mut poll.task_status).await;
         self.spans.reported(&sender, &poll.task_status);
+        self.unable.note(&sender, &poll.task_status);
         // Work is for executors that can be told to stop it and stay to do it, and no more of it
         // than they have room for.
         poll.num_free_vcores = if self.members.takes_work(&sender) {
@@ -264,6 +268,7 @@ impl SchedulerGrpc for GuardedSchedulerGrpc {
         self.reports(&permit, &sender, &message.task_status)?;
         reports::keep_own(&self.inner, &sender, &mut request.get_mut().task_status).await;
         self.spans.reported(&sender, &request.get_ref().task_status);
+        self.unable.note(&sender, &request.get_ref().task_status);
         SchedulerGrpc::update_task_status(&self.inner, request).await
     }
 

@@ -135,6 +135,28 @@ impl Members {
         })
     }
 
+    /// Whether there is an executor of those that `is_fit` can name that can take tasks of queries over
+    /// this application, or over any.
+    pub(crate) fn is_any_ready(
+        &self,
+        digest: Option<&str>,
+        is_fit: impl Fn(&ExecutorRun) -> bool,
+    ) -> bool {
+        let table = self.lock();
+        let mut able = table.values().filter(|member| member.takes_work());
+        able.any(|member| {
+            digest.is_none_or(|digest| member.app.has(digest))
+                && member.run.as_ref().is_some_and(&is_fit)
+        })
+    }
+
+    /// The executors that can take tasks now.
+    pub(crate) fn able(&self) -> Vec<NodeId> {
+        let table = self.lock();
+        let able = table.iter().filter(|(_, member)| member.takes_work());
+        able.map(|(id, _)| id.clone()).collect()
+    }
+
     /// How many executors can take tasks of queries over the application with this digest.
     pub(crate) fn ready_count(&self, digest: &str) -> usize {
         self.lock().tally().ready(digest)

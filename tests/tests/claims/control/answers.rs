@@ -158,6 +158,34 @@ async fn a_definition_that_cannot_be_opened_is_refused_once_tried_again_and_then
 }
 
 #[tokio::test]
+async fn a_thousand_tables_that_are_not_there_are_told_in_one_message_that_fits() -> Result<()> {
+    let (scene, mut stream) = Scene::start().await?;
+    stream.loaded().await?;
+    let manifest = fs::read_to_string(scene.fixture.manifest())?;
+    let table = |number| {
+        format!("  - {{name: t{number}, from: 'file:numbers/', params: {{file_format: csv}}}}\n")
+    };
+    let tables: String = (0..1000).map(table).collect();
+    fs::write(scene.fixture.manifest(), manifest + &tables)?;
+    let many = definition(&scene.fixture).await?;
+    scene.scheduler.define(many.clone());
+    let numbers = scene.fixture.directory().join("numbers");
+    let away = scene.fixture.directory().join("away");
+    fs::rename(&numbers, &away)?;
+    stream.app_changed(&many.digest, "r1").await?;
+    let (request, error) = stream.acknowledged().await?;
+    ensure!(
+        request == "r1" && error.contains("does not exist"),
+        "{error}"
+    );
+    ensure!(error.chars().count() <= 1024, "{} bytes", error.len());
+    stream.heartbeat().await?;
+    fs::rename(&away, &numbers)?;
+    ensure!(stream.loaded().await? == many.digest, "it goes on trying");
+    Ok(())
+}
+
+#[tokio::test]
 async fn of_two_changes_in_a_row_the_newer_one_counts() -> Result<()> {
     let (scene, mut stream) = Scene::start().await?;
     stream.loaded().await?;

@@ -216,6 +216,34 @@ async fn an_executor_that_never_answers_holds_up_a_change_for_a_bounded_time() -
 }
 
 #[tokio::test]
+async fn a_definition_that_executors_leave_at_is_not_used() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let scheduler = fixture.scheduler().await?;
+    let caller = caller(&fixture, &scheduler, "executor9")?;
+    let mut peer = Peer::open(&caller, ID, "run1").await?;
+    let first = peer.app_changed().await?;
+    peer.loaded(&first.digest).await?;
+    peer.acknowledge(&first.request_id, "").await?;
+    let manifest = fs::read_to_string(fixture.manifest())?;
+    fs::write(fixture.manifest(), manifest + VIEW)?;
+    peer.app_changed().await?;
+    drop(peer);
+    let rejected = |line: &LogLine| line.message() == "spicepod rejected, the one in use stays";
+    let line = scheduler.log().wait_for(rejected, PATIENCE).await?;
+    let error = line.field("error").unwrap_or_default();
+    ensure!(
+        error.contains("none of the 1 connected executors"),
+        "{error}"
+    );
+    ensure!(digest_of(&scheduler).await? == first.digest);
+    // With nobody there to ask, it is used.
+    let changed = |line: &LogLine| line.message() == "spicepod changed";
+    scheduler.log().wait_for(changed, PATIENCE).await?;
+    ensure!(digest_of(&scheduler).await? != first.digest);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_definition_that_no_executor_can_open_is_not_used_until_one_can() -> Result<()> {
     let fixture = Fixture::new()?;
     let scheduler = fixture.scheduler().await?;

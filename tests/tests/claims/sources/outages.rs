@@ -129,6 +129,36 @@ async fn a_query_that_no_executor_can_read_for_fails_with_the_reason_of_the_last
         .await
 }
 
+/// An executor that lacks a table fails its tasks at once, and is the first to ask for more.
+#[tokio::test]
+async fn queries_are_answered_by_the_executors_that_have_the_table() -> Result<()> {
+    let (fixture, mut server) = shop(&["orders"]).await?;
+    let password = [("PG_PASSWORD", server.password())];
+    let node = Node::start(scheduler(&fixture, &password)?).await?;
+    let able = executor(&fixture, &node, "executor1").await?;
+    server.stop().await?;
+    let late = executor(&fixture, &node, "executor2").await?;
+    let cluster = Cluster {
+        executors: [able, late],
+        scheduler: node,
+    };
+    let [_, late] = &cluster.executors;
+    let missing = |line: &LogLine| line.message() == UNAVAILABLE;
+    late.log().wait_for(missing, PATIENCE).await?;
+    server.start_again().await?;
+    // Until it tries again, a second at first, the second executor has no such table.
+    let back = |line: &LogLine| line.message() == "tables available";
+    let mut asked = 0;
+    while !late.log().lines().iter().any(|line| back(line)) {
+        let sql = "SELECT count(*) FROM orders WHERE n > 0";
+        let several = (0..8).map(|_| cluster.ensure_rows(sql, &["3"]));
+        futures::future::try_join_all(several).await?;
+        asked += 1;
+    }
+    ensure!(asked > 0, "it was there too soon");
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_is_wrong_in_itself_keeps_a_node_from_starting_beside_an_outage_too() -> Result<()> {
     let (fixture, mut server) = shop(&["orders"]).await?;
