@@ -4,6 +4,7 @@
 mod commands;
 mod remembered;
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::apps::OpenApps;
 use crate::backoff::Backoff;
@@ -51,6 +52,8 @@ enum End {
     /// Its connection has come of age, or shows a certificate that has been renewed since.
     Renewed,
     Broken(String),
+    /// The scheduler ends: it needs nothing of what runs here any more.
+    Farewell(String),
 }
 
 impl ControlLink {
@@ -95,6 +98,11 @@ impl ControlLink {
                 End::Broken(error) => {
                     self.watch.down(&error);
                     self.tell_broken(error, &mut told);
+                }
+                End::Farewell(error) => {
+                    self.watch.down(&error);
+                    self.tell_broken(error, &mut told);
+                    self.watch.end();
                 }
             }
             tokio::select! {
@@ -175,6 +183,7 @@ impl Stream<'_> {
                 command = self.incoming.message() => match command {
                     Ok(Some(command)) => self.send(commands.obey(command).await).await,
                     Ok(None) => return End::Renewed,
+                    Err(status) if is_farewell(&status) => return End::Farewell(causes(&status)),
                     Err(status) => return End::Broken(causes(&status)),
                 },
                 Some(reports) = commands.next_done() => self.send(reports).await,
@@ -223,6 +232,12 @@ impl Stream<'_> {
             tracing::warn!(scheduler = %link.scheduler, "scheduler did not take note of the end");
         }
     }
+}
+
+/// Whether the scheduler itself ended the stream because it leaves; what happened on the way has a
+/// source.
+fn is_farewell(status: &Status) -> bool {
+    status.code() == Code::Unavailable && status.source().is_none()
 }
 
 fn draining() -> Report {

@@ -23,9 +23,10 @@ pub struct AppChanged {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AppChangeError {
-    /// Every executor that was asked could not open it; each said why, which is in the log.
+    /// Every executor that was asked could not open it, left, or has not managed to in a minute;
+    /// what each said is in the log.
     #[error(
-        "none of the {} connected executors can open it; the log has what each of them lacks",
+        "none of the {} connected executors has opened it; the log has what each of them lacks",
         executors.len()
     )]
     NoExecutor {
@@ -48,7 +49,10 @@ pub(crate) async fn change(
         state.members.ask_anew(app.digest());
     }
     announce(state, app.clone());
-    let progress = state.members.app_settled(app.digest(), OPEN_PATIENCE).await;
+    let mut progress = state.members.app_settled(app.digest(), OPEN_PATIENCE).await;
+    if progress.ready.is_empty() && !progress.waiting.is_empty() {
+        progress = state.members.app_begun(app.digest(), FIRST_PATIENCE).await;
+    }
     let AppProgress {
         ready,
         mut failed,
@@ -62,8 +66,9 @@ pub(crate) async fn change(
     };
     let gone: Vec<NodeId> = asked.into_iter().filter(|id| !heard(id)).collect();
     failed.extend(gone);
-    if ready.is_empty() && waiting.is_empty() && !failed.is_empty() {
+    if ready.is_empty() && !(failed.is_empty() && waiting.is_empty()) {
         announce(state, before);
+        failed.extend(waiting);
         return Err(AppChangeError::NoExecutor { executors: failed });
     }
     Ok(AppChanged {
@@ -78,6 +83,10 @@ fn announce(state: &ClusterServiceState, app: Arc<App>) {
     state.app.send_replace(app);
     state.streams.app_changed(&digest);
 }
+
+/// How long they do so for the sake of the first: with none that has it open, every query would fail.
+/// A store that is silent is given up by then.
+const FIRST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long new queries go on with the old definition for the sake of executors that take their
 /// time with the new one. Later ones join in when they are done.

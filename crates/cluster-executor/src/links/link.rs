@@ -176,6 +176,11 @@ impl LinkWatch {
         self.over.is_cancelled()
     }
 
+    /// Ends the link's present run: its tasks, and what they have written, are nobody's any more.
+    pub(crate) fn end(&self) {
+        self.over.cancel();
+    }
+
     pub(crate) fn connected(&self) {
         self.links.set(&self.scheduler, LinkState::Connected);
     }

@@ -158,8 +158,9 @@ impl Session {
                 biased;
                 () = superseded.cancelled() => End::Refused(Refused::Superseded),
                 () = self.state.shutdown.cancelled() => End::Refused(Refused::ShuttingDown),
-                () = self.draining() => End::Draining,
                 end = self.receive(reports) => end,
+                // A connection that is gone has come to its end too, which is not what is meant.
+                () = self.draining() => End::Draining,
                 () = send(&mut outbox, &sender) => End::Lost,
             },
         };

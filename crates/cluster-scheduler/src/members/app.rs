@@ -190,6 +190,17 @@ impl Members {
         self.app_progress(digest)
     }
 
+    /// Waits until some executor has a definition open, or every one said that it has not, or for
+    /// `patience`.
+    pub(crate) async fn app_begun(&self, digest: &str, patience: Duration) -> AppProgress {
+        let mut changes = self.app_changes.subscribe();
+        let is_begun = || self.ready_count(digest) > 0 || self.is_settled(digest);
+        let begun = changes.wait_for(|_| is_begun());
+        // Without one, that is what the progress below says.
+        let _ = timeout(patience, begun).await;
+        self.app_progress(digest)
+    }
+
     pub(super) fn app_changed(&self) {
         self.app_changes.send_modify(|changes| *changes += 1);
     }

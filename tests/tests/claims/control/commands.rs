@@ -1,6 +1,7 @@
 //! What a scheduler tells its executors: again and again, until it is acknowledged.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use cluster_proto::pb;
@@ -200,18 +201,52 @@ async fn an_executor_that_never_answers_holds_up_a_change_for_a_bounded_time() -
     let fixture = Fixture::new()?;
     let scheduler = fixture.scheduler().await?;
     let caller = caller(&fixture, &scheduler, "executor9")?;
-    // It neither reads nor answers.
-    let _peer = Peer::open(&caller, ID, "run1").await?;
+    // It neither reads nor answers; the other one does.
+    let _silent = Peer::open(&caller, ID, "run1").await?;
+    let mut other = Peer::open(&caller, "127.0.0.1:10", "run1").await?;
+    let first = other.app_changed().await?;
+    other.loaded(&first.digest).await?;
+    other.acknowledge(&first.request_id, "").await?;
     let manifest = fs::read_to_string(fixture.manifest())?;
     fs::write(fixture.manifest(), manifest + VIEW)?;
+    let second = other.app_changed().await?;
+    other.loaded(&second.digest).await?;
+    other.acknowledge(&second.request_id, "").await?;
     let changed = |line: &LogLine| line.message() == "spicepod changed";
     let line = scheduler.log().wait_for(changed, PATIENCE).await?;
-    ensure!(line.value("ready") == Some(&json!(0)), "{line:?}");
+    ensure!(line.value("ready") == Some(&json!(1)), "{line:?}");
     let unready = |line: &LogLine| {
         line.message() == "executor has not opened the changed spicepod yet"
             && line.field("executor") == Some(ID)
     };
     scheduler.log().wait_for(unready, PATIENCE).await?;
+    Ok(())
+}
+
+/// With none that has it open, every query would fail.
+#[tokio::test]
+async fn a_definition_that_no_executor_has_open_yet_waits_for_the_first() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let scheduler = fixture.scheduler().await?;
+    let caller = caller(&fixture, &scheduler, "executor9")?;
+    let mut peer = Peer::open(&caller, ID, "run1").await?;
+    let first = peer.app_changed().await?;
+    peer.loaded(&first.digest).await?;
+    peer.acknowledge(&first.request_id, "").await?;
+    let manifest = fs::read_to_string(fixture.manifest())?;
+    fs::write(fixture.manifest(), manifest + VIEW)?;
+    let second = peer.app_changed().await?;
+    // One that reaches for a silent store takes longer than others are waited for.
+    let changed = |line: &LogLine| line.message() == "spicepod changed";
+    let asked = Instant::now();
+    while asked.elapsed() < Duration::from_secs(12) {
+        ensure!(document(&scheduler, "/v1/status").await?.is_object());
+        ensure!(!scheduler.log().lines().iter().any(|line| changed(line)));
+    }
+    peer.loaded(&second.digest).await?;
+    peer.acknowledge(&second.request_id, "").await?;
+    let line = scheduler.log().wait_for(changed, PATIENCE).await?;
+    ensure!(line.value("ready") == Some(&json!(1)), "{line:?}");
     Ok(())
 }
 

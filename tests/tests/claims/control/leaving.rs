@@ -150,6 +150,19 @@ async fn an_executor_waits_for_a_query_without_end_for_a_bounded_time() -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_tasks_of_a_scheduler_that_has_left_end_with_it() -> Result<()> {
+    let mut scene = Scene::start().await?;
+    let _query = scene.running(scene.load.without_end()).await?;
+    heavy::at_work(&scene.cluster, &EXECUTORS).await?;
+    let status = scene.cluster.terminate("scheduler1").await?;
+    ensure!(status.code() == Some(0), "{status}");
+    let gone = Instant::now();
+    heavy::at_rest(&scene.cluster, &EXECUTORS).await?;
+    ensure!(gone.elapsed() < SOON, "{:?}", gone.elapsed());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn executors_whose_schedulers_are_gone_wait_for_nobody() -> Result<()> {
     let mut scene = Scene::start().await?;
     let _query = scene.running(scene.load.without_end()).await?;
@@ -172,6 +185,9 @@ async fn executors_whose_schedulers_are_gone_wait_for_nobody() -> Result<()> {
     }
     Ok(())
 }
+
+/// Half of what a scheduler is missed for before it is given up.
+const SOON: Duration = Duration::from_secs(15);
 
 /// Far below every grace period.
 const AT_ONCE: Duration = Duration::from_secs(4);
