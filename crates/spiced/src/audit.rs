@@ -3,6 +3,8 @@
 //! Where a file or standard output is asked for, a secret is given only once its line is written.
 
 mod file;
+mod lock;
+mod named;
 mod writer;
 
 use std::fmt;

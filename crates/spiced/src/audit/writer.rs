@@ -43,7 +43,8 @@ impl Sink {
         }
     }
 
-    /// Keeps the file that is open where there cannot be a new one.
+    /// Keeps the file that is open where there cannot be a new one. No line is written to it unless
+    /// its path still names it.
     fn reopen(&mut self) -> Result<(), OpenAuditError> {
         if let Sink::File { path, file } = self {
             *file = AuditFile::open(path)?;
@@ -165,7 +166,8 @@ impl Desk {
     fn failed(&mut self, error: &io::Error) {
         let told = self.told.is_some_and(|told| told.elapsed() < TELL_AGAIN);
         if !told {
-            tracing::error!(%error, "audit log cannot be written");
+            let error = chain(error);
+            tracing::error!(error, "audit log cannot be written");
             self.told = Some(Instant::now());
             self.failing = true;
         }
@@ -229,7 +231,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit.jsonl");
         let (writer, lost) = writer(&path);
-        let other = fs::File::open(&path).unwrap();
+        let other = fs::File::open(directory.path().join(".audit.jsonl.lock")).unwrap();
         other.lock().unwrap();
         assert!(writer.keep("one\n".to_owned()).await.is_err());
         other.unlock().unwrap();
@@ -247,12 +249,13 @@ mod tests {
         writer.finish().await;
         let moved = directory.path().join("audit.1");
         fs::rename(&path, &moved).unwrap();
-        writer.write("two\n".to_owned());
         writer.reopen();
-        writer.write("three\n".to_owned());
         writer.finish().await;
-        assert_eq!(fs::read_to_string(&moved).unwrap(), "one\ntwo\n");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "three\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+        writer.write("two\n".to_owned());
+        writer.finish().await;
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "one\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
         assert_eq!(lost.get(), 0);
     }
 }

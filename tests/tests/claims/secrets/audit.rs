@@ -102,18 +102,45 @@ async fn a_hang_up_lets_go_of_a_file_that_was_moved_away() -> Result<()> {
     let file = path.display().to_string();
     let mut scheduler = vault.scheduler(&["--audit-log", &file]).await?;
     let caller = vault.caller(&scheduler, &executor_leaf())?;
-    let _ = expand(&caller, "vault", "first").await?;
+    expand(&caller, "vault", "s3.secret").await??;
     let moved = vault.path("audit.1");
     fs::rename(&path, &moved)?;
     scheduler.hang_up().await?;
     let anew = |line: &LogLine| line.message() == "audit log opened anew";
     scheduler.log().wait_for(anew, PATIENCE).await?;
+    ensure!(lines(&path)?.is_empty());
     let _ = expand(&caller, "vault", "second").await?;
     scheduler.terminate(PATIENCE).await?;
-    for (path, key) in [(&moved, "first"), (&path, "second")] {
+    for (path, key) in [(&moved, "s3.secret"), (&path, "second")] {
         let lines = lines(path)?;
         ensure!(lines.len() == 1 && lines[0]["key"] == key, "{lines:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_has_its_line_where_the_path_says_though_others_lock_or_remove_the_file()
+-> Result<()> {
+    let vault = Vault::new().await?;
+    let path = vault.path("audit.jsonl");
+    let file = path.display().to_string();
+    let mut scheduler = vault.scheduler(&["--audit-log", &file]).await?;
+    let caller = vault.caller(&scheduler, &executor_leaf())?;
+    let reader = fs::File::open(&path)?;
+    reader.try_lock()?;
+    for _ in 0..2 {
+        expand(&caller, "vault", "s3.secret").await??;
+        let lines = lines(&path)?;
+        ensure!(lines.len() == 1, "{lines:?}");
+        fs::remove_file(&path)?;
+    }
+    fs::create_dir(&path)?;
+    let withheld = expand(&caller, "vault", "s3.secret").await?;
+    let status = withheld.err().context("the secret was given")?;
+    ensure!(status.code() == Code::Unavailable, "{status}");
+    let told = |line: &LogLine| line.message().starts_with("audit log cannot be written");
+    scheduler.log().wait_for(told, PATIENCE).await?;
+    scheduler.terminate(PATIENCE).await?;
     Ok(())
 }
 
