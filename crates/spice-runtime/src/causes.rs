@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::iter;
 
+use crate::said::said;
+
 /// An error and its causes, the outermost first.
 pub(crate) fn causes<'a>(
     error: &'a (dyn Error + 'static),
@@ -13,10 +15,10 @@ pub(crate) fn causes<'a>(
     })
 }
 
-/// The text of the innermost cause: the layers above repeat each other.
+/// The text of the innermost cause: the layers above repeat each other. It may be a server's.
 pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
     let last = causes(error).last();
-    last.map_or_else(|| error.to_string(), ToString::to_string)
+    said(&last.map_or_else(|| error.to_string(), ToString::to_string))
 }
 
 /// Whether it was TLS that failed, for a certificate that is not believed for example: waiting does

@@ -42,6 +42,7 @@ mod remote;
 mod reopening;
 mod runtime;
 mod s3;
+mod said;
 mod secrets;
 mod session;
 mod statement;

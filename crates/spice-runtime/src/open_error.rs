@@ -9,6 +9,7 @@ use spicepod::TableName;
 use crate::causes::causes;
 use crate::postgres::PostgresError;
 use crate::s3::ObjectError;
+use crate::said;
 use crate::secrets::SecretError;
 
 /// Why a runtime could not be opened: every fault of every dataset and view.
@@ -203,6 +204,19 @@ impl OpenFault {
         OpenFault::Engine { source }
     }
 
+    /// For whoever asks, strangers too, in one bounded line: of a store of secrets nothing that went
+    /// wrong in it, and of a view nothing of its SQL.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        said::shown(&match self {
+            OpenFault::Secret { source, .. } => format!("{self}: {source}"),
+            OpenFault::InvalidView { view, .. } => {
+                format!("view `{view}` cannot be made; the log says why")
+            }
+            _ => with_causes(self),
+        })
+    }
+
     /// Whether nothing may be wrong but that something elsewhere is out of reach for now. Whatever
     /// else is a fault of the application, or of what it is about.
     pub(crate) fn is_outage(&self) -> bool {
@@ -222,7 +236,7 @@ impl OpenFault {
 /// Why a table is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason {
-    /// For whoever asks, strangers too: of a store of secrets nothing that went wrong in it.
+    /// For whoever asks, strangers too.
     pub(crate) shown: String,
     /// All of it, for the log.
     pub(crate) told: String,
@@ -230,12 +244,10 @@ pub(crate) struct Reason {
 
 impl Reason {
     pub(crate) fn of(fault: &OpenFault) -> Self {
-        let told = with_causes(fault);
-        let shown = match fault {
-            OpenFault::Secret { source, .. } => format!("{fault}: {source}"),
-            _ => told.clone(),
-        };
-        Self { shown, told }
+        Self {
+            shown: fault.shown(),
+            told: with_causes(fault),
+        }
     }
 }
 
@@ -244,7 +256,8 @@ fn lines(faults: &[OpenFault]) -> String {
     lines.join("\n")
 }
 
-pub(crate) fn with_causes(fault: &OpenFault) -> String {
+/// All of it, in one bounded line.
+fn with_causes(fault: &OpenFault) -> String {
     let mut line = fault.to_string();
     let mut cause = std::error::Error::source(fault);
     while let Some(error) = cause {
@@ -257,7 +270,7 @@ pub(crate) fn with_causes(fault: &OpenFault) -> String {
             error.source()
         };
     }
-    line
+    said::logged(&line)
 }
 
 fn circle(views: &[TableName]) -> String {
@@ -293,5 +306,34 @@ mod tests {
         let Reason { shown, told } = Reason::of(&fault);
         assert_eq!(shown, "dataset `t`: the secret ${kube:KEY} cannot be read");
         assert_eq!(told, format!("{shown}: https://10.0.0.1/ does not answer"));
+    }
+
+    #[test]
+    fn of_a_view_that_is_refused_its_name_is_shown_and_its_sql_is_for_the_log() {
+        let fault = OpenFault::InvalidView {
+            view: "v".parse().unwrap(),
+            message: "No field named hunter2.\nValid fields are a.".to_owned(),
+        };
+        let Reason { shown, told } = Reason::of(&fault);
+        assert_eq!(shown, "view `v` cannot be made; the log says why");
+        let line = "view `v`: No field named hunter2. Valid fields are a.";
+        assert_eq!(told, line);
+    }
+
+    #[test]
+    fn a_reason_is_bounded_whatever_a_server_sends() {
+        let fault = OpenFault::Postgres {
+            dataset: "t".parse().unwrap(),
+            from: "postgres:t".to_owned(),
+            source: Box::new(PostgresError::ColumnType {
+                column: "c".repeat(1_000_000),
+                type_name: String::new(),
+            }),
+        };
+        let Reason { shown, told } = Reason::of(&fault);
+        assert!(shown.len() < 450, "{}", shown.len());
+        assert!(told.len() < 1050, "{}", told.len());
+        let faults = vec![fault];
+        assert!(OpenError { faults }.to_string().len() < 1050);
     }
 }

@@ -56,6 +56,11 @@ impl Opening {
     /// Opens what was unavailable. What cannot be opened now, for whatever reason, stays so.
     pub(crate) async fn again(&self, before: &Contents) -> Result<Contents, OpenError> {
         let missing: BTreeSet<&TableName> = before.unavailable.iter().map(|it| &it.name).collect();
+        // A try that failed after its tables were registered has left them.
+        for name in &missing {
+            let left = self.context.deregister_table(views::reference(name));
+            left.map_err(OpenError::engine)?;
+        }
         let datasets = self.app.datasets().iter();
         let datasets = datasets.filter(|it| missing.contains(it.name())).cloned();
         let tried = self.datasets(datasets.collect()).await;
@@ -184,3 +189,43 @@ pub(crate) fn names(app: &App) -> impl Iterator<Item = (&TableName, Option<&Sour
 
 /// How many datasets are opened at once. Opening waits for files more than it computes.
 const CONCURRENT_OPENS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::secrets::NoSecrets;
+    use crate::session::{self, RuntimeOptions};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_try_that_failed_halfway_does_not_keep_the_next_from_succeeding() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("t.csv"), "n\n1\n").unwrap();
+        let manifest = "{version: v1, kind: Spicepod, name: a, datasets: [{name: t, from: \
+            'file:t.csv'}], views: [{name: v, sql: SELECT n FROM t}]}";
+        let app = spicepod::parse(manifest, &directory.path().join("spicepod.yaml")).unwrap();
+        let opening = Opening {
+            context: session::open(&RuntimeOptions::default(), app.digest()).unwrap(),
+            app,
+            secrets: Arc::new(NoSecrets),
+        };
+        // All that the failed try did is in the session, and nothing of it in the contents.
+        opening.first().await.unwrap();
+        let unavailable = names(&opening.app).map(|(name, source)| UnavailableTable {
+            name: name.clone(),
+            kind: source.map_or(TableKind::View, |_| TableKind::Dataset),
+            source: source.cloned(),
+            reason: String::new(),
+            told: String::new(),
+        });
+        let before = Contents {
+            unavailable: unavailable.collect(),
+            ..Contents::default()
+        };
+        let now = opening.again(&before).await.unwrap();
+        assert!(now.unavailable.is_empty(), "{:?}", now.unavailable);
+        assert_eq!((now.tables.len(), now.datasets.len()), (2, 1));
+    }
+}

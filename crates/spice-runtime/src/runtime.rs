@@ -16,7 +16,7 @@ use spicepod::{App, DEFAULT_SCHEMA, Source, TableName};
 
 use crate::contents::UnavailableTable;
 use crate::history::{HistoryTable, OWN_SCHEMA, TaskHistory};
-use crate::open_error::{OpenError, with_causes};
+use crate::open_error::OpenError;
 use crate::opened::{Access, OpenDataset};
 use crate::opening::{Opening, names};
 use crate::postgres::PostgresTable;
@@ -190,7 +190,7 @@ impl Runtime {
         let datasets = contents.datasets.iter();
         for dataset in datasets.filter(|it| it.can_vanish()).filter(read) {
             let checked = dataset.check().await;
-            checked.map_err(|fault| QueryError::Failed(with_causes(&fault)))?;
+            checked.map_err(|fault| QueryError::Failed(fault.shown()))?;
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ use futures::{StreamExt as _, stream};
 use tokio::sync::Semaphore;
 
 use crate::contents::UnavailableTable;
-use crate::open_error::with_causes;
 use crate::opened::OpenDataset;
 use crate::query_error::QueryError;
 use crate::runtime::TableEntry;
@@ -80,7 +79,7 @@ impl Survey {
 /// What is wrong, by the places that it is wrong with.
 async fn faults(datasets: Vec<OpenDataset>) -> BTreeMap<String, String> {
     let looks = stream::iter(datasets).map(|dataset| async move {
-        let told = dataset.check().await.err().map(|fault| with_causes(&fault));
+        let told = dataset.check().await.err().map(|fault| fault.shown());
         let places = told.map(|told| {
             dataset
                 .locations()

@@ -24,6 +24,9 @@ pub struct Finding {
     pub position: Option<Position>,
     /// The key, such as `datasets[1].params.file_format`; empty for the document itself.
     pub path: String,
+    /// The path of the section with a key that it does not have, where that is the fault. What was
+    /// taken for the key may be a value that was mistyped, and is in `path` and maybe in `message`.
+    pub unknown_in: Option<String>,
     /// What is wrong and what to do about it.
     pub message: String,
 }
@@ -68,6 +71,19 @@ impl Findings {
         self.faults.push(fault);
     }
 
+    /// A key at `path` that the section does not have.
+    pub(crate) fn unknown_key(
+        &mut self,
+        section: &str,
+        path: &str,
+        position: Option<Position>,
+        message: String,
+    ) {
+        let mut fault = self.finding(path, position, message);
+        fault.unknown_in = Some(section.to_owned());
+        self.faults.push(fault);
+    }
+
     pub(crate) fn warning(&mut self, path: &str, position: Option<Position>, message: String) {
         let warning = self.finding(path, position, message);
         self.warnings.push(warning);
@@ -87,6 +103,7 @@ impl Findings {
             origin: self.origin.clone(),
             position,
             path: path.to_owned(),
+            unknown_in: None,
             message,
         }
     }

@@ -32,6 +32,7 @@ pub(crate) fn from_yaml(text: &str, origin: &Path, base: &Path) -> Result<App, L
             origin: Some(origin.to_owned()),
             position: fault.position,
             path: String::new(),
+            unknown_in: None,
             message: fault.message,
         }],
     })?;

@@ -131,8 +131,12 @@ impl<'a> Cursor<'a> {
         if keys.ignored.contains(&key) {
             let message = "has no effect: this product runs SQL, not AI models".to_owned();
             findings.warning(&path, entry.key_position, message);
+        } else if keys.later.contains(&key) {
+            let message = "is not supported by this version yet; remove it".to_owned();
+            findings.fault(&path, entry.key_position, message);
         } else {
-            findings.fault(&path, entry.key_position, refusal(key, keys));
+            let message = unknown(key, keys);
+            findings.unknown_key(&self.path, &path, entry.key_position, message);
         }
         None
     }
@@ -160,10 +164,7 @@ impl<'a> Section<'a> {
     }
 }
 
-fn refusal(key: &str, keys: Keys) -> String {
-    if keys.later.contains(&key) {
-        return "is not supported by this version yet; remove it".to_owned();
-    }
+fn unknown(key: &str, keys: Keys) -> String {
     match nearest(key, keys.known) {
         Some(meant) => format!("unknown key; did you mean `{meant}`?"),
         None => format!("unknown key; the keys here are {}", listed(keys.known)),

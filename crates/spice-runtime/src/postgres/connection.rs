@@ -37,7 +37,8 @@ impl Connection {
                 Some(tls) => Self::dial(server, tls.clone()).await?,
                 None => Self::dial(server, NoTls).await?,
             };
-            connection.client.batch_execute(&BEGIN.join("; ")).await?;
+            let begun = connection.client.batch_execute(&BEGIN.join("; ")).await;
+            begun.map_err(PostgresError::of_connecting)?;
             Ok(connection)
         });
         opened.await.unwrap_or(Err(PostgresError::Silent {
@@ -51,12 +52,13 @@ impl Connection {
         T::Stream: Send + 'static,
         T::TlsConnect: TlsConnect<Socket>,
     {
-        let (client, traffic) = server.config.connect(tls).await?;
+        let connected = server.config.connect(tls).await;
+        let (client, traffic) = connected.map_err(PostgresError::of_connecting)?;
         let traffic = tokio::spawn(async move {
             // What ends it is told to whoever waits for an answer.
             if let Err(error) = traffic.await {
                 tracing::debug!(
-                    error = PostgresError::from(error).told(),
+                    error = PostgresError::of_connecting(error).told(),
                     "database connection ended"
                 );
             }

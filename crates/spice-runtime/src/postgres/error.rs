@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tokio_postgres::error::SqlState;
 
 use crate::causes::{causes, innermost, is_tls};
+use crate::said::{logged, said};
 
 /// Why a database gave no rows. No variant holds a value of a parameter.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,15 @@ pub enum PostgresError {
         /// The code of the refusal.
         code: String,
     },
+    /// A server that takes no connection now, or not this one. Its own words may repeat the user and
+    /// the database.
+    #[error("the database takes no connection ({code}): {advice}")]
+    Declined {
+        /// What is behind it, and what to do.
+        advice: &'static str,
+        /// The code of the refusal.
+        code: String,
+    },
     /// A server that proves by no certificate and by no password exchange who it is.
     #[error(
         "the server cannot prove who it is: with `pg_sslmode: require` it must know the password \
@@ -65,7 +75,7 @@ pub enum PostgresError {
     /// Something that the server refuses about a statement.
     #[error("the database refuses: {message} ({code})")]
     Statement {
-        /// Its words.
+        /// Its words, cut short.
         message: String,
         /// Their code.
         code: String,
@@ -130,10 +140,18 @@ pub enum PostgresError {
 }
 
 impl PostgresError {
+    /// Why no connection was made: of what a server says then, the code alone.
+    pub(super) fn of_connecting(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(refusal) => declined(refusal.code()),
+            None => Self::from(error),
+        }
+    }
+
     /// The text with the texts of its causes.
     pub(crate) fn told(&self) -> String {
         let texts: Vec<String> = causes(self).map(ToString::to_string).collect();
-        texts.join(": ")
+        logged(&texts.join(": "))
     }
 
     /// Whether the server did not take the user or the password.
@@ -150,7 +168,9 @@ impl PostgresError {
         match self {
             Self::Connecting { source, .. } => source.is_outage(),
             Self::Unreachable { .. } | Self::Silent { .. } => true,
-            Self::Statement { code, .. } => OUT_OF_ORDER.iter().any(|it| code.starts_with(it)),
+            Self::Statement { code, .. } | Self::Declined { code, .. } => {
+                OUT_OF_ORDER.iter().any(|it| code.starts_with(it))
+            }
             _ => false,
         }
     }
@@ -176,18 +196,61 @@ impl From<tokio_postgres::Error> for PostgresError {
     }
 }
 
+/// Of a statement.
 fn refused(code: &SqlState, message: &str) -> PostgresError {
-    let class = code.code().get(..2).unwrap_or_default();
-    let number = code.code().to_owned();
-    match class {
-        "28" => PostgresError::Refused { code: number },
-        "3D" => PostgresError::NoDatabase { code: number },
-        _ => PostgresError::Statement {
-            message: message.to_owned(),
-            code: number,
-        },
+    unknown(code).unwrap_or_else(|| PostgresError::Statement {
+        message: said(message),
+        code: number(code),
+    })
+}
+
+/// Of a connection that was to be made.
+fn declined(code: &SqlState) -> PostgresError {
+    unknown(code).unwrap_or_else(|| {
+        let code = number(code);
+        let fits = |(beginning, _): &&(&str, &str)| code.starts_with(beginning);
+        let advice = DECLINED.iter().find(fits);
+        PostgresError::Declined {
+            advice: advice.map_or("its log says why", |(_, advice)| advice),
+            code,
+        }
+    })
+}
+
+/// Of a user or a database that the server does not know.
+fn unknown(code: &SqlState) -> Option<PostgresError> {
+    let code = number(code);
+    match code.get(..2)? {
+        "28" => Some(PostgresError::Refused { code }),
+        "3D" => Some(PostgresError::NoDatabase { code }),
+        _ => None,
     }
 }
+
+/// A code has five characters, whatever a server sends.
+fn number(code: &SqlState) -> String {
+    let code = code.code().chars();
+    code.filter(char::is_ascii_alphanumeric).take(5).collect()
+}
+
+/// The beginnings of codes with which connections are declined.
+const DECLINED: [(&str, &str); 5] = [
+    (
+        "42501",
+        "the user may not connect; grant CONNECT on the database, or check `pg_user` and `pg_db`",
+    ),
+    (
+        "53",
+        "too many connections or too little memory; raise the limits of the server, of the user or \
+         of the database",
+    ),
+    (
+        "55",
+        "the database is not open to connections; open it, or check `pg_db`",
+    ),
+    ("57P", "it is starting up, stopping or recovering"),
+    ("58", "its own system fails; its log says how"),
+];
 
 /// The beginnings of codes of a server that starts, stops, is full or has lost its own way: broken
 /// connections, too few resources, an operator's intervention, and errors of its system.
@@ -220,6 +283,51 @@ mod tests {
         }
         let told = refused(&SqlState::DIVISION_BY_ZERO, "division by zero").to_string();
         assert_eq!(told, "the database refuses: division by zero (22012)");
+    }
+
+    #[test]
+    fn a_connection_that_is_declined_is_told_by_its_code_and_with_what_to_do() {
+        for (code, words) in [
+            (
+                SqlState::TOO_MANY_CONNECTIONS,
+                "(53300): too many connections",
+            ),
+            (SqlState::CANNOT_CONNECT_NOW, "(57P03): it is starting up"),
+            (
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "(55000): the database is not open",
+            ),
+            (
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                "(42501): the user may not connect",
+            ),
+            (SqlState::FEATURE_NOT_SUPPORTED, "(0A000): its log says why"),
+            (
+                SqlState::INVALID_PASSWORD,
+                "refuses the user or the password (28P01)",
+            ),
+            (SqlState::INVALID_CATALOG_NAME, "no such database (3D000)"),
+        ] {
+            let told = declined(&code).to_string();
+            assert!(told.contains(words), "{told}");
+        }
+        assert!(declined(&SqlState::TOO_MANY_CONNECTIONS).is_outage());
+        assert!(declined(&SqlState::CANNOT_CONNECT_NOW).is_outage());
+        assert!(!declined(&SqlState::INSUFFICIENT_PRIVILEGE).is_outage());
+    }
+
+    #[test]
+    fn what_a_server_says_without_end_is_cut() {
+        let endless = "x\n".repeat(1_000_000);
+        let code = SqlState::from_code(&endless);
+        let told = refused(&code, &endless).to_string();
+        assert!(told.len() < 300, "{}", told.len());
+        assert!(!told.contains('\n'));
+        assert!(told.ends_with("(xxxxx)"), "{told}");
+        let type_name = endless.clone();
+        let column = endless;
+        let odd = PostgresError::ColumnType { column, type_name };
+        assert!(odd.told().len() < 1100);
     }
 
     #[test]

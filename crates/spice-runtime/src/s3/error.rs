@@ -8,6 +8,7 @@ use std::error::Error;
 use object_store_cloud::client::{HttpError, HttpErrorKind};
 
 use crate::causes::{causes, innermost, is_tls};
+use crate::said::said;
 
 /// Why a store gave no object. It holds neither keys nor anything else that the store sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +56,7 @@ impl ObjectError {
 
     /// A key that no store of ours could be asked for.
     pub(crate) fn key(error: impl Error) -> Self {
-        Self::other(error.to_string())
+        Self::other(said(&error.to_string()))
     }
 
     pub(crate) fn is_not_found(&self) -> bool {

@@ -1,7 +1,8 @@
 //! Why a spicepod is not used, in words that strangers may read.
 //!
 //! Whoever reaches the HTTP port reads them. So they hold neither the path of the manifest nor
-//! what stands there where a value belongs, and of a secret store nothing that went wrong in it.
+//! what stands there where a value belongs, nor a key that is none, nor the SQL of a view, and of a
+//! secret store nothing that went wrong in it.
 
 use spice_runtime::{OpenError, OpenFault};
 use spicepod::{Finding, LoadError};
@@ -40,10 +41,7 @@ fn not_read(error: &LoadError) -> String {
 }
 
 fn not_opened(error: &OpenError) -> String {
-    listed(&error.faults, |fault| match fault {
-        OpenFault::Secret { source, .. } => format!("{fault}: {source}"),
-        _ => chain(fault).replace('\n', "; "),
-    })
+    listed(&error.faults, OpenFault::shown)
 }
 
 fn listed<T>(faults: &[T], told: impl Fn(&T) -> String) -> String {
@@ -52,11 +50,15 @@ fn listed<T>(faults: &[T], told: impl Fn(&T) -> String) -> String {
 }
 
 /// A remark about a key has words of ours. What is no YAML is repeated by its reader, and what is
-/// taken for a key where one is mistyped may be a value.
+/// taken for a key where one is mistyped may be a value: of a key that is none its place is shown.
 fn found(finding: &Finding) -> String {
     let place = finding.position.map_or_else(String::new, |at| {
         format!("line {}, column {}: ", at.line, at.column)
     });
+    if let Some(section) = &finding.unknown_in {
+        let section = if section.is_empty() { "it" } else { section };
+        return format!("{place}{section} has an unknown key; the log says which");
+    }
     let of_a_path = |it: char| it.is_ascii_alphanumeric() || "_.[]".contains(it);
     if finding.path.is_empty() || !finding.path.chars().all(of_a_path) {
         return format!("{place}{LOG}");
@@ -101,10 +103,18 @@ mod tests {
         let text =
             "version: v1\nkind: Spicepod\nname: a\ndatasets:\n  - {name: t, form: 'file:t.csv'}\n";
         let shown = of(text);
-        for word in ["line 5, ", "datasets[0].form: ", "did you mean `from`?"] {
+        for word in [
+            "line 5, ",
+            "datasets[0] has an unknown key; the log says which",
+            "datasets[0]: the key `from` is missing",
+        ] {
             assert!(shown.contains(word), "no {word} in {shown}");
         }
-        assert!(!shown.contains(LOG), "{shown}");
+        let shown = of("version: v1\nkind: Spicepod\nname: a\nnmae: b\n");
+        assert_eq!(
+            shown,
+            "line 4, column 1: it has an unknown key; the log says which"
+        );
     }
 
     #[test]
@@ -113,6 +123,8 @@ mod tests {
             with("{pg_pass:hunter2}"),
             with("{pg_sslmode: hunter2, pg_host: a, pg_db: a, pg_user: a, pg_pass: hunter2}"),
             with("{pg_pass: *hunter2}"),
+            with("{pg_host: a, pg_db: a, pg_user: a, pg_pass, hunter2}"),
+            with("{pg_host: a, pg_db: a, pg_user: a, pg_pass, hunter2.pg_pass}"),
             with("{pg_pass: [hunter2]}"),
             of("pg_pass: 'hunter2"),
             of("pg_pass:hunter2"),
@@ -126,8 +138,8 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_bounded_line() {
-        let long = format!("{{{}: x}}", "a".repeat(1000));
-        let text = with(&long);
+        let keys: Vec<String> = (0..30).map(|key| format!("a{key}: x")).collect();
+        let text = with(&format!("{{{}}}", keys.join(", ")));
         assert!(
             text.ends_with(" ... (the log says what is wrong)"),
             "{text}"

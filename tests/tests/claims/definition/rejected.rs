@@ -57,7 +57,11 @@ async fn a_broken_spicepod_keeps_the_one_in_use_and_every_fault_of_it_is_told_on
     ensure!(errors[0].contains("form"), "{errors:?}");
     ensure_old_serves(&scene, json!("invalid")).await?;
     let reason = reason(&scene).await?;
-    for word in ["line ", "datasets[0].form: ", "did you mean `from`?"] {
+    for word in [
+        "line ",
+        "datasets[0] has an unknown key; the log says which",
+        "the key `from` is missing",
+    ] {
         ensure!(reason.contains(word), "no {word} in {reason}");
     }
     let shown = spice(scene.scheduler()?, &["status"]).await?.stdout;
@@ -94,6 +98,23 @@ async fn a_broken_spicepod_keeps_the_one_in_use_and_every_fault_of_it_is_told_on
     log.wait_for(repaired, PATIENCE).await?;
     ensure_old_serves(&scene, Value::Null).await?;
     ensure!(!log.lines().iter().any(|line| line.message() == CHANGED));
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_a_view_that_is_refused_the_name_is_shown_and_the_sql_is_in_the_log_alone() -> Result<()>
+{
+    let scene = Scene::start().await?;
+    let views = "views:\n  - {name: typed, sql: SELECT hunter2 FROM numbers}\n";
+    write_manifest(&scene.fixture, &manifest("", views))?;
+    let errors = rejections(&scene, 1).await?;
+    ensure!(errors[0].contains("hunter2"), "{errors:?}");
+    ensure_old_serves(&scene, json!("datasets")).await?;
+    let reason = reason(&scene).await?;
+    ensure!(
+        reason == "view `typed` cannot be made; the log says why",
+        "{reason}"
+    );
     Ok(())
 }
 

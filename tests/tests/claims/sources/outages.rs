@@ -99,6 +99,40 @@ async fn a_changed_spicepod_is_used_although_a_database_of_it_is_away() -> Resul
         .await
 }
 
+#[tokio::test]
+async fn a_database_without_room_for_its_user_is_told_without_that_users_name() -> Result<()> {
+    let (fixture, server) = shop(&["orders"]).await?;
+    server.execute(HIDDEN_USER).await?;
+    let manifest = fs::read_to_string(fixture.manifest())?;
+    let hidden = manifest.replace("pg_user: keeper", "pg_user: '${env:PG_USER}'");
+    fs::write(fixture.manifest(), hidden)?;
+    let environment = [("PG_USER", "hidden_user"), ("PG_PASSWORD", "hidden-word")];
+    let cluster = Cluster::start(&fixture, &environment).await?;
+    let failure = cluster.failure("SELECT n FROM orders").await?;
+    let told = "takes no connection (53300): too many connections";
+    ensure!(failure.contains(told), "{failure}");
+    ensure_discreet(&failure, &["hidden"])?;
+    for node in cluster.nodes() {
+        ensure_unavailable(node, &["orders"], told).await?;
+        let datasets = document(node, "/v1/datasets").await?.to_string();
+        ensure_discreet(&datasets, &["hidden"])?;
+    }
+
+    let room = "ALTER ROLE hidden_user CONNECTION LIMIT 20";
+    server.execute(room).await?;
+    for node in cluster.nodes() {
+        let back = |line: &LogLine| line.message() == "tables available";
+        node.log().wait_for(back, PATIENCE).await?;
+    }
+    let count = "SELECT count(*) FROM orders WHERE n > 0";
+    cluster.ensure_rows(count, &["3"]).await?;
+    cluster.ensure_discreet(&["hidden"]).await
+}
+
+const HIDDEN_USER: &str = "CREATE ROLE hidden_user LOGIN PASSWORD 'hidden-word' CONNECTION LIMIT 0;
+    GRANT USAGE ON SCHEMA sales TO hidden_user;
+    GRANT SELECT ON ALL TABLES IN SCHEMA sales TO hidden_user";
+
 /// The scheduler has the table open; executors that came later have not.
 #[tokio::test]
 async fn a_query_that_no_executor_can_read_for_fails_with_the_reason_of_the_last() -> Result<()> {
