@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub(super) struct Peers {
     transport: NodeTransport,
     runtime: Handle,
-    shared: Mutex<HashMap<NodeAddress, NodeChannel>>,
+    shared: Mutex<Recent<NodeChannel>>,
 }
 
 impl Peers {
@@ -47,17 +47,50 @@ impl Peers {
     /// For a caller that takes in whatever comes at once.
     pub(super) fn shared(&self, peer: &NodeAddress) -> NodeChannel {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if shared.len() >= SHARED_LIMIT && !shared.contains_key(peer) {
-            shared.clear();
-        }
-        let channel = shared.entry(peer.clone());
-        channel.or_insert_with(|| self.own(peer)).clone()
+        shared.used(peer, || self.own(peer))
     }
 
     /// For a caller that reads at its own speed.
     pub(super) fn own(&self, peer: &NodeAddress) -> NodeChannel {
         let options = ChannelOptions::default();
         self.transport.channel(peer, Role::Executor, &options)
+    }
+}
+
+/// The connections that were used last.
+struct Recent<C> {
+    kept: HashMap<NodeAddress, (u64, C)>,
+    /// How often any was used.
+    uses: u64,
+}
+
+impl<C> Default for Recent<C> {
+    fn default() -> Self {
+        Self {
+            kept: HashMap::new(),
+            uses: 0,
+        }
+    }
+}
+
+impl<C: Clone> Recent<C> {
+    /// The one to `peer`, dialled if there is none; then one is let go where there are too many.
+    fn used(&mut self, peer: &NodeAddress, dial: impl FnOnce() -> C) -> C {
+        if self.kept.len() >= SHARED_LIMIT && !self.kept.contains_key(peer) {
+            self.let_one_go();
+        }
+        self.uses += 1;
+        let kept = self.kept.entry(peer.clone());
+        let (used, channel) = kept.or_insert_with(|| (0, dial()));
+        *used = self.uses;
+        channel.clone()
+    }
+
+    fn let_one_go(&mut self) {
+        let oldest = self.kept.iter().min_by_key(|(_, (used, _))| *used);
+        if let Some(oldest) = oldest.map(|(peer, _)| peer.clone()) {
+            self.kept.remove(&oldest);
+        }
     }
 }
 
@@ -91,3 +124,27 @@ impl BallistaClientPool for LocalFilesOnly {
 /// Connections that are kept for the next block. A cluster with more executors pays a handshake
 /// now and then.
 const SHARED_LIMIT: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: usize) -> NodeAddress {
+        NodeAddress::new(&format!("peer-{number}"), 50052).unwrap()
+    }
+
+    #[test]
+    fn one_peer_too_many_costs_the_connection_that_was_used_least_lately_and_no_other() {
+        let mut recent = Recent::default();
+        for number in 0..SHARED_LIMIT {
+            assert_eq!(recent.used(&peer(number), || number), number);
+        }
+        recent.used(&peer(0), || unreachable!("it is kept"));
+        recent.used(&peer(SHARED_LIMIT), || SHARED_LIMIT);
+        assert_eq!(recent.kept.len(), SHARED_LIMIT);
+        assert!(!recent.kept.contains_key(&peer(1)));
+        for number in (0..=SHARED_LIMIT).filter(|number| *number != 1) {
+            recent.used(&peer(number), || unreachable!("{number} is kept"));
+        }
+    }
+}

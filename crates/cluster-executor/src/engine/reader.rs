@@ -6,6 +6,7 @@
 //! put; so its reader is replaced, plan by plan, with one that asks for the same blocks, looks at
 //! each message, and decodes it when its rows are wanted.
 
+mod ahead;
 mod decoder;
 mod fetch;
 mod remote;
@@ -24,6 +25,8 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use rand::seq::SliceRandom;
 
 use super::peers::Peers;
+use ahead::Ahead;
+use fetch::AHEAD_ALL_BYTES;
 use remote::RemoteBlocks;
 use upstream::{Combined, Upstream};
 
@@ -40,6 +43,7 @@ pub(super) fn with_own_reader(
         Ok(Transformed::yes(Arc::new(BlockReaderExec {
             upstream,
             peers: peers.clone(),
+            ahead: Ahead::new(AHEAD_ALL_BYTES),
             work_dir: work_dir.to_owned(),
             metrics: ExecutionPlanMetricsSet::new(),
         })))
@@ -52,6 +56,8 @@ pub(super) fn with_own_reader(
 struct BlockReaderExec {
     upstream: Upstream,
     peers: Arc<Peers>,
+    /// For all partitions together: a task may merge them.
+    ahead: Ahead,
     work_dir: String,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -120,7 +126,8 @@ impl ExecutionPlan for BlockReaderExec {
         }
         let decoded_bytes = counter(DECODED_BYTES);
         let config = context.session_config();
-        let blocks = RemoteBlocks::new(&self.peers, self.schema(), config, decoded_bytes);
+        let (peers, ahead) = (&self.peers, &self.ahead);
+        let blocks = RemoteBlocks::new(peers, ahead, self.schema(), config, decoded_bytes);
         let here = if local.is_empty() {
             None
         } else {

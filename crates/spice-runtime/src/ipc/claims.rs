@@ -60,11 +60,18 @@ fn batch_is_bounded(batch: RecordBatch<'_>, body: &[u8]) -> Result<(), IpcError>
     let mut claimed: u64 = 0;
     for buffer in batch.buffers().into_iter().flatten() {
         let column = slice(body, buffer.offset(), buffer.length()).ok_or(IpcError::Outside)?;
-        if let Some(codec) = codec {
-            claimed = claimed.saturating_add(held(codec, column)?);
-        }
+        // Columns may share bytes, and the reader copies each that lies where it cannot be used.
+        let held = match codec {
+            Some(codec) => held(codec, column)?,
+            None => bytes_of(column),
+        };
+        claimed = claimed.saturating_add(held);
     }
     refuse_above("bytes", claimed, BYTES_LIMIT)
+}
+
+fn bytes_of(column: &[u8]) -> u64 {
+    u64::try_from(column.len()).unwrap_or(u64::MAX)
 }
 
 fn slice(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {
@@ -84,8 +91,10 @@ fn held(codec: CompressionType, column: &[u8]) -> Result<u64, IpcError> {
             Err(IpcError::Compression)
         };
     };
-    // A column that stayed as it was says minus one, and what is below that is refused by the reader.
-    let claimed = u64::try_from(i64::from_le_bytes(*claimed)).unwrap_or(0);
+    let Ok(claimed) = u64::try_from(i64::from_le_bytes(*claimed)) else {
+        // A column that stayed as it was says minus one; the reader refuses what is below that.
+        return Ok(bytes_of(compressed));
+    };
     if claimed == 0 || claimed > BYTES_LIMIT || codec != CompressionType::LZ4_FRAME {
         return Ok(claimed);
     }

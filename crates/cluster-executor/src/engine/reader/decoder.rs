@@ -23,6 +23,8 @@ pub(super) enum BlockError {
     Columns,
     #[error("it has rows before it says of what")]
     NoColumns,
+    #[error("it is cut short: its last stream has no end")]
+    NoEnd,
 }
 
 /// Reads one block: the files of a shuffle are one or more streams of Arrow's format.
@@ -70,17 +72,20 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Whether the block may end here.
+    /// Whether the block may end here: each stream that Ballista writes says where it ends, and one
+    /// that is cut between two messages of rows has lost the others.
     ///
     /// Ballista 55 reads a sorted file through two handles that share one position
     /// (`flight_service.rs`, `stream_sort_shuffle_block`). So what it sends as a partition is the
     /// partition and, as long as the columns of a stream with its end are, the beginning of the
-    /// next: its columns, and the eight bytes that the message behind them begins with.
+    /// next: its columns, and the eight bytes that the message behind them begins with, or fewer
+    /// where the inputs of a union disagree on which columns hold no nulls. A block that is cut
+    /// there looks the same.
     pub(super) fn finish(&self) -> Result<(), BlockError> {
-        let of_the_next = |current: &Current| !current.filled;
-        match self.messages.begun_bytes() {
-            0 => Ok(()),
-            1..=8 if self.current.as_ref().is_some_and(of_the_next) => Ok(()),
+        match (&self.current, self.messages.begun_bytes()) {
+            (None, 0) => Ok(()),
+            (Some(of_the_next), 0..=8) if !of_the_next.filled => Ok(()),
+            (Some(_), 0) => Err(BlockError::NoEnd),
             _ => Err(IpcError::Torn.into()),
         }
     }

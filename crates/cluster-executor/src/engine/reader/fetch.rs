@@ -20,6 +20,7 @@ use tonic::{Status, Streaming};
 use super::super::MESSAGE_LIMIT_BYTES;
 use super::super::flight::BLOCK_TRANSPORT;
 use super::super::peers::Peers;
+use super::ahead::{Ahead, Taken};
 
 /// A block did not come.
 #[derive(Debug, Error)]
@@ -39,24 +40,31 @@ pub(super) enum FetchError {
 /// A block as it came ahead of its turn.
 pub(super) enum Block {
     /// All of it.
-    Whole(Vec<Bytes>),
-    /// It is too large for that, and is read when its rows are wanted.
+    Whole(Taken),
+    /// It is too large for that, or there is no room; it is read when its rows are wanted.
     Large,
 }
 
 /// Fetches blocks, and again what fails on the way.
 pub(super) struct Fetches {
     peers: Arc<Peers>,
+    ahead: Ahead,
     ahead_bytes: usize,
     retries: u8,
     retry_wait: Duration,
 }
 
 impl Fetches {
-    /// For a task that takes in up to `at_once` blocks at the same time.
-    pub(super) fn new(peers: Arc<Peers>, at_once: usize, config: &GrpcClientConfig) -> Self {
+    /// For a partition of which up to `at_once` blocks are taken in at the same time.
+    pub(super) fn new(
+        peers: &Arc<Peers>,
+        ahead: &Ahead,
+        at_once: usize,
+        config: &GrpcClientConfig,
+    ) -> Self {
         Self {
-            peers,
+            peers: peers.clone(),
+            ahead: ahead.clone(),
             ahead_bytes: (AHEAD_ALL_BYTES / at_once.max(1)).min(AHEAD_LIMIT_BYTES),
             retries: config.io_retries_times,
             retry_wait: Duration::from_millis(config.io_retry_wait_time_ms),
@@ -70,8 +78,7 @@ impl Fetches {
 
     /// Takes in a block that is not large. Nothing of it is looked at here.
     pub(super) async fn ahead(&self, location: &PartitionLocation) -> Result<Block, FetchError> {
-        let known_bytes = location.partition_stats.num_bytes();
-        if known_bytes.is_some_and(|bytes| bytes > self.ahead_bytes as u64) {
+        if self.expected_bytes(location) > self.ahead_bytes as u64 {
             return Ok(Block::Large);
         }
         self.until_it_works(|| self.take_in(location)).await
@@ -87,17 +94,24 @@ impl Fetches {
     }
 
     async fn take_in(&self, location: &PartitionLocation) -> Result<Block, FetchError> {
+        let expected_bytes = self.expected_bytes(location);
+        let Some(mut taken) = self.ahead.begin(expected_bytes, self.ahead_bytes) else {
+            return Ok(Block::Large);
+        };
         let channel = self.peers.shared(&address(location)?);
         let mut pieces = Pieces::open(channel, location).await?;
-        let (mut taken, mut taken_bytes) = (vec![], 0);
         while let Some(piece) = pieces.next().await? {
-            taken_bytes += piece.len();
-            if taken_bytes > self.ahead_bytes || taken.len() >= AHEAD_LIMIT_PIECES {
+            if !taken.take(&piece) {
                 return Ok(Block::Large);
             }
-            taken.push(piece);
         }
-        Ok(Block::Whole(taken))
+        Ok(Block::Whole(taken.whole()))
+    }
+
+    /// What the writer has said, or what is taken in at most.
+    fn expected_bytes(&self, location: &PartitionLocation) -> u64 {
+        let said = location.partition_stats.num_bytes();
+        said.unwrap_or(self.ahead_bytes as u64)
     }
 
     async fn until_it_works<T, F>(&self, fetch: impl Fn() -> F) -> Result<T, FetchError>
@@ -173,11 +187,9 @@ fn action(location: &PartitionLocation) -> Result<Action, FetchError> {
 /// What is taken in of one block ahead of its turn: most are smaller.
 const AHEAD_LIMIT_BYTES: usize = 8 * 1024 * 1024;
 
-/// What is taken in of all blocks of a reader: little beside what the operators of a task take.
-const AHEAD_ALL_BYTES: usize = 128 * 1024 * 1024;
-
-/// Executors send pieces of megabytes, and smaller ones only where a block ends.
-const AHEAD_LIMIT_PIECES: usize = 4096;
+/// What is taken in of all blocks of a reader, whatever its partitions: little beside what the
+/// operators of a task take.
+pub(super) const AHEAD_ALL_BYTES: usize = 128 * 1024 * 1024;
 
 /// Blocks are files that lie ready. Longer than an executor looks for the next call when it is busy,
 /// and longer than a dead one is believed to live.

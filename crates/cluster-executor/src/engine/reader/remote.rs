@@ -19,6 +19,7 @@ use prost::bytes::Bytes;
 use tokio::task::JoinError;
 
 use super::super::peers::Peers;
+use super::ahead::{Ahead, Taken};
 use super::decoder::{BlockError, Decoder};
 use super::fetch::{Block, FetchError, Fetches, Pieces};
 use crate::boot::chain;
@@ -28,6 +29,7 @@ type Rows = BoxStream<'static, Result<RecordBatch>>;
 /// Reads blocks of one shuffle.
 pub(super) struct RemoteBlocks {
     peers: Arc<Peers>,
+    ahead: Ahead,
     grpc: GrpcClientConfig,
     schema: SchemaRef,
     batch_size: usize,
@@ -35,15 +37,17 @@ pub(super) struct RemoteBlocks {
 }
 
 impl RemoteBlocks {
-    /// Adds what it has decoded to `decoded_bytes`.
+    /// Adds what it has decoded to `decoded_bytes`, and takes room of `ahead`.
     pub(super) fn new(
         peers: &Arc<Peers>,
+        ahead: &Ahead,
         schema: SchemaRef,
         config: &SessionConfig,
         decoded_bytes: Count,
     ) -> Self {
         Self {
             peers: peers.clone(),
+            ahead: ahead.clone(),
             grpc: GrpcClientConfig::from(&config.ballista_config()),
             schema,
             batch_size: config.batch_size(),
@@ -92,7 +96,8 @@ impl RemoteBlocks {
     }
 
     fn fetches(&self, at_once: usize) -> Arc<Fetches> {
-        Arc::new(Fetches::new(self.peers.clone(), at_once, &self.grpc))
+        let (peers, ahead) = (&self.peers, &self.ahead);
+        Arc::new(Fetches::new(peers, ahead, at_once, &self.grpc))
     }
 }
 
@@ -115,14 +120,14 @@ fn ended(error: JoinError) -> DataFusionError {
 
 /// Where the bytes of a block come from.
 enum Source {
-    Taken(std::vec::IntoIter<Bytes>),
+    Taken(Taken),
     Coming(Box<Pieces>),
 }
 
 impl Source {
     async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
         match self {
-            Self::Taken(pieces) => Ok(pieces.next()),
+            Self::Taken(taken) => Ok(taken.next()),
             Self::Coming(pieces) => pieces.next().await,
         }
     }
@@ -137,7 +142,7 @@ fn rows_of(
 ) -> Rows {
     let opening = async move {
         let source = match block {
-            Ok(Block::Whole(pieces)) => Ok(Source::Taken(pieces.into_iter())),
+            Ok(Block::Whole(taken)) => Ok(Source::Taken(taken)),
             Ok(Block::Large) => {
                 let (opening, at) = (fetches.clone(), location.clone());
                 let opening = async move { opening.open(&at).await };

@@ -2,8 +2,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::arrow::array::{Array, DictionaryArray, Int64Array, RecordBatch, StringArray};
-use datafusion::arrow::datatypes::Int32Type;
+use datafusion::arrow::datatypes::{Int32Type, Schema};
+use datafusion::arrow::ipc::convert::IpcSchemaEncoder;
 use datafusion::arrow::ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
+use datafusion::arrow::ipc::{
+    BodyCompressionBuilder, Buffer, MessageBuilder, MessageHeader, MetadataVersion,
+    RecordBatchBuilder, root_as_message,
+};
 
 use super::super::{IpcMessages, IpcPiece};
 use super::*;
@@ -92,6 +97,48 @@ fn a_compressed_column_that_holds_more_than_it_says_is_counted_by_what_it_can_ho
     let held = held(CompressionType::LZ4_FRAME, &column).unwrap();
     assert_eq!(held, 300 * 4 * 1024 * 1024);
     assert!(refuse_above("bytes", held, BYTES_LIMIT).is_err());
+}
+
+/// Columns that all name the same mebibyte of a message that holds nothing else.
+fn sharing(columns: usize, codec: Option<CompressionType>) -> Result<(), IpcError> {
+    // Arrow does not name its builder.
+    let mut flat = IpcSchemaEncoder::new().schema_to_fb(&Schema::empty());
+    flat.reset();
+    let named = vec![Buffer::new(1, MEBIBYTE); columns];
+    let buffers = flat.create_vector(&named);
+    let compression = codec.map(|codec| {
+        let mut compression = BodyCompressionBuilder::new(&mut flat);
+        compression.add_codec(codec);
+        compression.finish()
+    });
+    let mut batch = RecordBatchBuilder::new(&mut flat);
+    batch.add_length(1);
+    batch.add_buffers(buffers);
+    if let Some(compression) = compression {
+        batch.add_compression(compression);
+    }
+    let batch = batch.finish().as_union_value();
+    let mut message = MessageBuilder::new(&mut flat);
+    message.add_version(MetadataVersion::V5);
+    message.add_header_type(MessageHeader::RecordBatch);
+    message.add_header(batch);
+    let message = message.finish();
+    flat.finish(message, None);
+    // To a compressed column it says minus one, from its second byte on.
+    let body = vec![0xff; 1 + MEBIBYTE as usize];
+    ensure_bounded(root_as_message(flat.finished_data()).unwrap(), &body)
+}
+
+const MEBIBYTE: i64 = 1024 * 1024;
+
+#[test]
+fn columns_that_share_bytes_are_counted_each_for_itself_compressed_or_not() {
+    for codec in [None, Some(CompressionType::LZ4_FRAME)] {
+        assert_eq!(sharing(1024, codec), Ok(()), "{codec:?}");
+        let refused = sharing(1026, codec);
+        let too_much = matches!(refused, Err(IpcError::Claims { unit: "bytes", .. }));
+        assert!(too_much, "{codec:?}: {refused:?}");
+    }
 }
 
 #[test]

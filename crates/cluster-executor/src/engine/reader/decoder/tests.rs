@@ -105,3 +105,20 @@ fn a_block_may_end_with_what_upstream_sends_of_the_next_one_and_with_no_more() {
     // A partition without rows.
     assert_eq!(decode(&next[..columns], 4096).unwrap(), []);
 }
+
+#[test]
+fn a_block_that_is_cut_behind_rows_is_refused() {
+    let first = stream(&[rows(5)], None);
+    let whole = stream(&[rows(5), rows(6)], None);
+    assert_eq!(decode(&whole, 4096).unwrap(), [rows(5), rows(6)]);
+    // Each ends with the eight bytes that say so.
+    for length in [first.len() - 8, whole.len() - 8] {
+        let refused = decode(&whole[..length], 4096).unwrap_err();
+        assert!(matches!(refused, BlockError::NoEnd), "{length}: {refused}");
+    }
+    for length in [first.len(), whole.len() - 1] {
+        let refused = decode(&whole[..length], 4096).unwrap_err();
+        let torn = matches!(refused, BlockError::Message(IpcError::Torn));
+        assert!(torn, "{length}: {refused}");
+    }
+}
