@@ -34,7 +34,9 @@ pub enum PostgresError {
     },
     /// A server that was not set up for TLS.
     #[error(
-        "the server has no TLS; give it a certificate, or set `pg_sslmode: disable` where nobody          else can reach the network between: rows, and whatever proves the password, then travel          in the clear, and nothing proves which server it is"
+        "the server has no TLS; give it a certificate, or set `pg_sslmode: disable` where nobody \
+         else can reach the network between: rows, and whatever proves the password, then travel \
+         in the clear, and nothing proves which server it is"
     )]
     NoTls,
     /// A server that is silent.
