@@ -79,15 +79,20 @@ impl Decoder {
     /// (`flight_service.rs`, `stream_sort_shuffle_block`). So what it sends as a partition is the
     /// partition and, as long as the columns of a stream with its end are, the beginning of the
     /// next: its columns, and the eight bytes that the message behind them begins with, or fewer
-    /// where the inputs of a union disagree on which columns hold no nulls. A block that is cut
-    /// there looks the same.
+    /// or more where the inputs of a union disagree on which columns hold no nulls. A block that is
+    /// cut there looks the same.
     pub(super) fn finish(&self) -> Result<(), BlockError> {
         match (&self.current, self.messages.begun_bytes()) {
             (None, 0) => Ok(()),
-            (Some(of_the_next), 0..=8) if !of_the_next.filled => Ok(()),
+            (Some(of_the_next), begun) if !of_the_next.filled && begun <= self.spread() => Ok(()),
             (Some(_), 0) => Err(BlockError::NoEnd),
             _ => Err(IpcError::Torn.into()),
         }
+    }
+
+    /// What may come of the message behind the columns of the next stream.
+    fn spread(&self) -> usize {
+        MESSAGE_HEAD_BYTES + NULLABLE_BYTES * self.expected.fields().len()
     }
 
     fn read(&mut self, message: &IpcMessage) -> Result<Option<RecordBatch>, BlockError> {
@@ -132,6 +137,12 @@ impl Decoder {
         Ok(())
     }
 }
+
+/// What a message begins with: a mark, and how long its header is.
+const MESSAGE_HEAD_BYTES: usize = 8;
+
+/// By how much the description of a column grows, at most, when it may hold nulls.
+const NULLABLE_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -100,7 +100,10 @@ fn a_block_may_end_with_what_upstream_sends_of_the_next_one_and_with_no_more() {
     let next = stream(&[rows(7)], None);
     let sent = |bytes: usize| decode(&[&mine[..], &next[..bytes]].concat(), 4096);
     assert_eq!(sent(columns).unwrap(), [rows(5), rows(6)]);
-    assert!(sent(columns + 1).is_err());
+    // The columns of the first may be described in more words.
+    let more = NULLABLE_BYTES * rows(5).num_columns();
+    assert_eq!(sent(columns + more).unwrap(), [rows(5), rows(6)]);
+    assert!(sent(columns + more + 1).is_err());
     assert!(sent(columns - 9).is_err());
     // A partition without rows.
     assert_eq!(decode(&next[..columns], 4096).unwrap(), []);
